@@ -1,6 +1,7 @@
 """The structure of the code: imports point one way, `import backprop` loads little, concrete classes are final."""
 
 import ast
+import graphlib
 import inspect
 import os
 import subprocess
@@ -98,6 +99,33 @@ def test_imports_point_one_way(path):
         if root == "backprop":
             other = rest.split(".")[0] or "__init__"
             assert other == own or FLOOR[other] < FLOOR[own], f"{own} imports {module}"
+
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES
+}
+
+
+def running(node):
+    """Every node below this one but for imports that serve type checkers alone."""
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+            yield child
+            yield from running(child)
+
+
+def modules_that_run(path):
+    """The modules of this package that a file imports when it runs, in its functions too."""
+    for node in running(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            whole = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES.keys()
+            yield from whole or {node.module} & MODULES.keys()
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    graphlib.TopologicalSorter(
+        {name: set(modules_that_run(path)) for name, path in MODULES.items()}
+    ).prepare()
 
 
 def test_every_public_name_is_there():

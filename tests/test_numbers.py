@@ -5,16 +5,16 @@ import re
 import tomllib
 
 import numpy as np
+import page_tables
 import pandas as pd
 import pytest
-import update_pages
 from pages import PAGES, ROOT
 from planted.functions import comparison, families
 from planted.functions.cases import CASES
 
 import backprop
 from backprop import small_products
-from backprop.bench import estimates, forecast, machine, selftest, statistics, turns
+from backprop.bench import budget, estimates, machine, selftest, statistics, turns
 from backprop.bench.cluster import coordinator
 from backprop.bench.commands import verify
 from backprop.bench.report import html
@@ -63,7 +63,7 @@ def seen_of_the_largest_slow_down():
 
 
 def claims_of_version_0_1():
-    return update_pages._campaign_row("0.1", REFERENCE / "check" / "campaign-0.1.txt")["claims"]
+    return page_tables.campaign_row("0.1", REFERENCE / "check" / "campaign-0.1.txt")["claims"]
 
 
 def changes_tried():
@@ -172,7 +172,7 @@ HELD = {
         f"With a probability of {SURE} a run",
         f"fewer than {CLAIM}",
         f"turns of {1e3 * turns.Schedule(6).turn_s:g} ms",
-        f"{forecast.Budget.parse(None, None).time_s:g} s a cell",
+        f"{budget.Budget.parse(None, None).time_s:g} s a cell",
         f"slow-downs of {SLOWED}",
         f"the factor exceeds {statistics.SMALLEST_CLAIM} as well",
         f"the planted 10% came out as {seen_of_the_largest_slow_down()}",

@@ -78,6 +78,6 @@ if __name__ == "__main__":
     parser.add_argument("--tests", action="store_true", help="the tests and .ci/run as well")
     parser.add_argument("--fresh", action="store_true", help="replace what is there")
     options = parser.parse_args()
-    keep("The file", [options.out], options.fresh)
+    keep([options.out], options.fresh)
     text = json.dumps(measured(options.tests), indent=2) + "\n"
     write_files("The seconds", options.out.parent, {options.out.name: text})

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from backprop.bench import units
+from backprop.bench.record import by_scenario
 from backprop.bench.report.frame import tuples
 from backprop.bench.report.markdown import markdown_table
-from backprop.bench.report.ranking import by_scenario, is_predicted, ran
+from backprop.bench.report.ranking import is_predicted, ran
 
 _EVERY_RUNG = 8
 """The batch at which every strategy was measured."""

@@ -19,9 +19,9 @@ import pandas as pd
 
 import backprop.bench
 from backprop.bench import units
+from backprop.bench.record import by_scenario
 from backprop.bench.report.frame import tuples
 from backprop.bench.report.markdown import markdown_table
-from backprop.bench.report.ranking import by_scenario
 from backprop.bench.statistics import Estimate, LogMean, combined, ratio_of
 
 

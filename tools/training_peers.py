@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--fresh", action="store_true", help="replace what is there")
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no stopped worker is left behind
-    keep("The file", [chosen.out / "peers.json"] if chosen.out else [], chosen.fresh)
+    keep([chosen.out / "peers.json"] if chosen.out else [], chosen.fresh)
     schedule = Schedule(chosen.starts, chosen.turns, slow_s=_EPOCH_S * chosen.starts * chosen.turns)
     results = []
     counts = chosen.threads or [min(2, len(available_cores()))]

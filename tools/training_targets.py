@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from backprop.training import Settings
     from backprop.training.settings import USUAL
 
-    keep("The file", [chosen.out / "targets.json"] if chosen.out else [], chosen.fresh)
+    keep([chosen.out / "targets.json"] if chosen.out else [], chosen.fresh)
     dataset = load(chosen.data)
     rows = []
     for seed in tracked(SEEDS, "training with the seed", str):

@@ -90,7 +90,7 @@ class Baseline(Strategy[_Plan]):
 
     @property
     def accuracy(self) -> Accuracy:
-        """None that matters."""
+        """Exact by declaration: nothing is compared with a baseline."""
         return EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
@@ -98,7 +98,7 @@ class Baseline(Strategy[_Plan]):
         return None
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """Never asked for."""
+        """Not known; nobody asks for the cost of a baseline."""
         raise NotImplementedError
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> _Plan:

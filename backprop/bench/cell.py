@@ -21,7 +21,8 @@ import numpy as np
 
 from backprop import Cost, Parameters, Strategy, blas
 from backprop.bench import units
-from backprop.bench.forecast import Budget, Speeds, StrategyError, checked, harness_bytes, predicted_time
+from backprop.bench.budget import Budget
+from backprop.bench.forecast import Speeds, StrategyError, checked, harness_bytes, predicted_time
 from backprop.bench.machine import Limits, cpu_name, host_name
 from backprop.bench.record import MEASURED, Agreement, Record, SamplesByName, Status, one_line
 from backprop.bench.scenarios import Scenario

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
+from backprop.bench.commands import INTERRUPTED
 from backprop.errors import BackpropError, shown
 
 # Standard output and standard error -------------------------------------------------------
@@ -67,7 +68,6 @@ def _print_nowhere(*streams: TextIO | None) -> None:
     os.close(nowhere)
 
 
-_INTERRUPTED = 130
 _LONGEST_SIZES = 40
 """Characters of a network's sizes that a message repeats."""
 
@@ -86,7 +86,7 @@ def _main() -> None:
         if not isinstance(error.__cause__ or error, KeyboardInterrupt):
             raise
         print("Interrupted.", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     except MemoryError as error:
         _exit(f"The memory does not suffice: {error}; expected a smaller network, batch or --memory-budget.")
 
@@ -111,7 +111,7 @@ def _run() -> None:
         # A name that no system call takes.
         _exit(f"The path {shown(error.filename)} cannot be used: {error.strerror}; expected another one.")
     else:
-        if code == _INTERRUPTED:  # Typer has seen the interrupt first, and says nothing
+        if code == INTERRUPTED:  # Typer has seen the interrupt first, and says nothing
             raise KeyboardInterrupt
         sys.exit(code)
 

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from rich.style import Style
 from rich.styled import Styled
 
 from backprop.bench import units
-from backprop.bench.record import Agreement, Record, Results, one_line, to_json
+from backprop.bench.commands import INTERRUPTED
+from backprop.bench.record import Agreement, Record, Results, by_scenario, one_line, to_json
 from backprop.bench.report.answer import conclusion
-from backprop.bench.report.ranking import by_scenario, rank
+from backprop.bench.report.ranking import rank
 from backprop.bench.report.tables import ranking
 from backprop.bench.table import Columns, Table, print_tables
 
@@ -117,6 +118,12 @@ def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
     print_tables(console, tables, _PAIRS)
 
 
+def print_written(paths: Iterable[Path]) -> None:
+    """Say which files a command has written, a line each."""
+    for path in paths:
+        print(f"written: {path}")
+
+
 def finish_run(
     done: Results,
     as_json: bool,
@@ -145,8 +152,7 @@ def finish_run(
         print_records(console, done.records, "results.csv" if written else "the output of --json")
         if done.records:
             console.print(done.verdict())
-        for path in written:
-            print(f"written: {path}")
+        print_written(written)
         if written and (older := older_files(written[0].parent, written)):
             console.print(older)
         if written and not pictures.available():
@@ -158,6 +164,6 @@ def finish_run(
         print(f"Interrupted; {kept}.", file=sys.stderr)
         if again:
             print(f"To go on: {again}", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     if not done.agree or done.failed:
         sys.exit(1)

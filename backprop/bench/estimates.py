@@ -17,13 +17,12 @@ import msgspec
 
 from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN
 from backprop.bench.journal import read_journal
-from backprop.bench.record import Agreement, Description, Record
-from backprop.bench.report.ranking import grouped
+from backprop.bench.record import NOT_BEGUN, Agreement, Description, Record, grouped
+from backprop.bench.stability import first_turns
 from backprop.bench.statistics import (
     SAME,
     STARTS_TO_CLAIM,
     Starts,
-    first_turns,
     holm,
     noise_floor,
     ratio_of,
@@ -34,7 +33,7 @@ from backprop.bench.statistics import (
 
 BUSY = 1.5
 """The noise floor from which on a machine was too busy to publish its times; an idle one stays below 1.15."""
-_NOT_RUN = ("over-memory-budget", "over-time-budget", "unsupported", "unavailable", "predicted")
+_NOT_RUN = (*NOT_BEGUN, "unsupported", "unavailable")
 
 
 def read_run(folder: Path) -> tuple[Description, list[Record], list[Agreement]]:

@@ -151,12 +151,12 @@ def found(path: Path) -> Path:
     return path
 
 
-def keep(what: str, files: Sequence[Path], fresh: bool) -> None:
+def keep(files: Sequence[Path], fresh: bool) -> None:
     """Raise `OutputError` if one of the files exists; with `fresh`, print on standard error which are replaced."""
     there = [path for path in files if is_file(path)]
     if there and not fresh:
         raise OutputError(
-            f"{what} {str(there[0])!r} is there; expected another place, or --fresh to replace it."
+            f"The file {str(there[0])!r} is there; expected another place, or --fresh to replace it."
         )
     if there:
         print(f"Note: --fresh replaces {', '.join(map(str, there))}.", file=sys.stderr)
@@ -199,7 +199,7 @@ def check_file(path: Path, endings: Sequence[str], fresh: bool) -> None:
             f"The file cannot be written to {str(path)!r}: there is no folder {str(path.parent)!r}; "
             "expected a folder that is there."
         )
-    keep("The file", [path], fresh)
+    keep([path], fresh)
 
 
 def check_folder(what: str, folder: Path) -> None:

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN, find_target
+from backprop.bench.budget import Budget
 from backprop.bench.cell import Cell, Times, agreements_of
 from backprop.bench.estimates import figures
-from backprop.bench.forecast import Budget, Speeds
+from backprop.bench.forecast import Speeds
 from backprop.bench.machine import Limits
 from backprop.bench.record import Agreement, Record
 from backprop.bench.scenarios import Scenario
-from backprop.bench.statistics import STARTS_TO_CLAIM, unstable
+from backprop.bench.stability import unstable
+from backprop.bench.statistics import STARTS_TO_CLAIM
 from backprop.bench.steps import Workbench
 from backprop.bench.turns import Participant, Schedule, Site, load, take_turns
 from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess, started_ahead
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from backprop.data import Dataset
 
 _ADDRESS_SPACE_BYTES = 4 * 2**30  # what libraries map without using it, beyond the budget
-
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -48,7 +48,9 @@ class Group:
     cores: list[int]
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
 
-    def measure(self, say: Say, advance: Callable[[], None]) -> tuple[list[Record], list[Agreement]]:
+    def measure(
+        self, say: Callable[[str], None], advance: Callable[[], None]
+    ) -> tuple[list[Record], list[Agreement]]:
         """All rows of the group. `say` is told what runs, `advance` is called after every turn."""
         bench = Workbench(self.scenario, self.dataset, self.threads)
         cells = {target: Cell(find_target(target), self.scenario, self.threads) for target in self.targets}
@@ -91,7 +93,7 @@ class Group:
         )
 
     def _speeds(self) -> Speeds:
-        """Measured in a worker; raises `WorkerError` where that is killed or does not answer."""
+        """The machine's speeds, measured in a worker; raises `WorkerError` where it is killed or does not answer."""
         with WorkerProcess(self.threads, self.cores) as worker:
             load(worker, self.scenario, Participant("speeds", LOSS), self._site, self.rng)
             answer = worker.ask("speeds", START_UP_S, memory_bytes=self.budget.memory_bytes)

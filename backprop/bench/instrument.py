@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backprop.bench.budget import Budget
 from backprop.bench.files import lead_to
-from backprop.bench.forecast import Budget
-from backprop.bench.journal import NAME, Journal, begun, finished_groups, locked, make_room, read_journal
+from backprop.bench.journal import NAME, Journal, begun, finished_groups, locked, read_journal
 from backprop.bench.libraries import write_constraints
 from backprop.bench.places import Place
 from backprop.bench.record import Description
+from backprop.bench.report import make_room
 from backprop.errors import RecordError
 from backprop.verify import REFERENCE
 
@@ -128,7 +129,7 @@ class Instrument:
 
 
 def _difference(theirs: list[str], ours: list[str]) -> str:
-    """In words: what one of two lists lacks, or that their order differs."""
+    """The difference of two lists in words: what one of them lacks, or that their order differs."""
     alone = {
         "it alone has": [one for one in theirs if one not in ours],
         "this one alone has": [one for one in ours if one not in theirs],

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,11 +17,11 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from backprop.bench.files import decoded, found, writing
-from backprop.bench.record import FORMAT, Agreement, Description, End, Group, Record, Row, to_json
+from backprop.bench.record import FORMAT, Agreement, Description, GroupEnd, Record, Row, RunEnd, to_json
 from backprop.errors import OutputError, RecordError
 
 NAME = "records.jsonl"
-_ROW = msgspec.json.Decoder(Description | Record | Agreement | Group | End)
+_ROW = msgspec.json.Decoder(Description | Record | Agreement | GroupEnd | RunEnd)
 _OLD_CHECKSUM = re.compile(rb', "crc32": "[0-9a-f]{8}"}\s*$')
 """The checksum at the end of every line in journals written before November 2026. Readers ignore it."""
 
@@ -100,11 +99,11 @@ class Journal:
 
     def add_group(self, name: str, rows: Sequence[Record | Agreement]) -> None:
         """Append all rows of a group and its end: a group that lacks a row counts as not measured."""
-        self._append(*rows, Group(name))
+        self._append(*rows, GroupEnd(name))
 
     def end(self) -> None:
         """Mark the run as finished."""
-        self._append(End())
+        self._append(RunEnd())
 
     def _append(self, *rows: Row) -> None:
         content = "".join(json.dumps(to_json(row)) + "\n" for row in rows).encode()
@@ -150,33 +149,6 @@ def path_of(run: Path) -> Path:
     return run / NAME if os.path.isdir(run) else run  # noqa: PTH112  # Path raises for a name too long
 
 
-def make_room(folder: Path, fresh: bool) -> None:
-    """Raise `OutputError` where a run lies in the folder; with `fresh`, say what will be replaced.
-
-    The reports of the replaced run are removed, since their figures would not be those of the new journal.
-    """
-    if not begun(folder):
-        return
-    if not fresh and unfinished(folder):
-        raise OutputError(
-            f"An unfinished run lies in {str(folder)!r}; expected --resume to go on, or --fresh to begin anew."
-        )
-    if not fresh:
-        raise OutputError(
-            f"A finished run lies in {str(folder)!r}; expected another folder, or --fresh to replace it."
-        )
-    try:
-        run, records, _ = read_journal(folder)
-    except RecordError as error:
-        said = f"what cannot be read in {str(folder)!r}: {error}"
-    else:
-        said = f"the run of {run.started} in {str(folder)!r}, {len(records)} cells, and its reports."
-    print(f"Note: --fresh replaces {said}", file=sys.stderr)
-    from backprop.bench.report import remove_reports  # pandas takes longer to import than most runs need
-
-    remove_reports(folder)
-
-
 def unfinished(folder: Path) -> bool:
     """Whether the folder holds a run of `backprop run` that was killed or interrupted."""
     return begun(folder) and read_journal(folder)[0].settings is not None and not finished_groups(folder)[1]
@@ -193,7 +165,9 @@ def begun(folder: Path) -> bool:
 def finished_groups(folder: Path) -> tuple[set[str], bool]:
     """The names of the groups that a run has finished, and whether it has finished them all."""
     rows = _read_rows(folder / NAME)
-    return {row.name for row in rows if isinstance(row, Group)}, any(isinstance(row, End) for row in rows)
+    return {row.name for row in rows if isinstance(row, GroupEnd)}, any(
+        isinstance(row, RunEnd) for row in rows
+    )
 
 
 def _read_rows(path: Path) -> list[Row]:
@@ -227,7 +201,7 @@ def _end_of_last_group(content: bytes) -> int:
     end = size = 0
     for line in content.splitlines(keepends=True):
         size += len(line)
-        if line.endswith(b"\n") and (end == 0 or isinstance(_row(line, "A line"), Group)):
+        if line.endswith(b"\n") and (end == 0 or isinstance(_row(line, "A line"), GroupEnd)):
             end = size
     return end
 

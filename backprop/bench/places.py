@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from backprop import blas, find_strategy
+from backprop.bench.budget import Budget
 from backprop.bench.cell import Cell
 from backprop.bench.conditions import Conditions
-from backprop.bench.forecast import Budget, Speeds
+from backprop.bench.forecast import Speeds
 from backprop.bench.group import Group, calls_of
 from backprop.bench.libraries import measured_libraries
 from backprop.bench.machine import Limits, cpu_name, describe_machine, measure_limits
@@ -29,14 +30,13 @@ from backprop.bench.turns import Schedule
 
 if TYPE_CHECKING:
     from backprop import Strategy
-    from backprop.bench.scenarios import Scenario
     from backprop.bench.suites import Suite
     from backprop.data import Dataset
 
 
-Say = Callable[["Scenario", str], None]
+Say = Callable[[Scenario, str], None]
 """Called with the scenario and what runs in it, for a display."""
-Found = tuple["Scenario", list[Record], list[Agreement]]
+Found = tuple[Scenario, list[Record], list[Agreement]]
 """A measured group: a scenario, all its records, and the agreements of their gradients."""
 
 
@@ -100,7 +100,7 @@ class Predicted(Place):
         return {"machine": describe_machine(self.threads, [])}
 
     def notes(self) -> list[str]:
-        """That nothing was measured."""
+        """The note that nothing was measured."""
         return [NOTE]
 
     def check(self, suite: Suite) -> None:
@@ -115,8 +115,6 @@ class Predicted(Place):
         advance: Callable[[], None],
     ) -> Iterator[Found]:
         """The forecast of every cell."""
-        from backprop import find_strategy
-
         for scenario in scenarios:
             say(scenario, "predicted")
             threads = scenario.threads or self.threads

@@ -17,7 +17,7 @@ from backprop.errors import BackpropError
 
 if TYPE_CHECKING:
     from backprop import Strategy
-    from backprop.bench.forecast import Budget
+    from backprop.bench.budget import Budget
     from backprop.bench.record import Results
     from backprop.bench.scenarios import Scenario
     from backprop.data import Dataset
@@ -93,11 +93,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
         config.stash[CORES] = fix_threads(config.getoption("threads"))
 
+        from backprop.bench.budget import Budget
         from backprop.bench.commands.options import split_names
         from backprop.bench.files import RESULTS as FOLDERS
         from backprop.bench.files import check_folder, new_folder
-        from backprop.bench.forecast import Budget
-        from backprop.bench.journal import make_room
+        from backprop.bench.report import make_room
         from backprop.data import load
 
         config.stash[BUDGET] = Budget.parse(

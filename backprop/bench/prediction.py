@@ -16,7 +16,8 @@ from rich.console import Console
 from backprop import Network, Strategy, blas
 from backprop.arrays import check_dtype, check_samples
 from backprop.bench import units
-from backprop.bench.forecast import Budget, Speeds
+from backprop.bench.budget import Budget
+from backprop.bench.forecast import Speeds
 from backprop.bench.machine import Limits, measure_limits
 from backprop.bench.places import predict
 from backprop.bench.record import Record

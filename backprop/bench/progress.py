@@ -6,13 +6,11 @@ seconds:
     3 of 10: mnist-32/float64, verifying full-jacobian, 12 s so far, about 40 s to go
 
 The time to go follows from the share of the work that is done, in steps, or in seconds if these were estimated.
-`at_most` ends what takes longer than it may.
 """
 
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import threading
 import time
@@ -96,7 +94,7 @@ class Progress:
         self._since = self._advanced = self._clock()
 
     def say(self, what: str) -> None:
-        """These words for what is at work from now on."""
+        """Show these words from now on for what is at work."""
         self._what = what
         self._draw_line_if_due()
 
@@ -149,7 +147,7 @@ class GroupDisplay:
         self.expect(suite.scenarios)
 
     def expect(self, scenarios: Sequence[Scenario], seconds: Mapping[str, float] | None = None) -> None:
-        """These groups are left, each of which is thought to take the `seconds` under the id of its scenario.
+        """Say which groups are left; each should take the `seconds` under the id of its scenario.
 
         Where nothing is known of their seconds every group counts the same. May be called again, for what is left.
         """
@@ -185,28 +183,3 @@ def group_display(suite: Suite, is_told: bool = False) -> Iterator[GroupDisplay]
     """The display of a suite, for as long as it is measured."""
     with Progress("starting", len(suite.scenarios)) as progress:
         yield GroupDisplay(progress, suite, is_told)
-
-
-class _TimeIsUp(BaseException):
-    """Not an `Exception`, so that work which catches the exceptions of the user's code does not catch this one."""
-
-
-@contextlib.contextmanager
-def at_most(seconds: float, late: Exception) -> Iterator[None]:
-    """Raise `late` if the work takes longer, on systems that have alarm signals."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(*_: object) -> None:
-        raise _TimeIsUp
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    except _TimeIsUp:
-        raise late from None
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

@@ -7,8 +7,9 @@ Units stand in the names of the fields.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -16,7 +17,7 @@ from msgspec import Meta, Struct
 from backprop.bench import units
 
 if TYPE_CHECKING:
-    from backprop.bench.forecast import Budget
+    from backprop.bench.budget import Budget
 
 FORMAT = 1
 """The version of the journal's format; a reader refuses a newer one."""
@@ -33,10 +34,13 @@ Status = Literal[
     "unavailable",
     "predicted",
 ]
-STATUSES: tuple[str, ...] = get_args(Status)
+NOT_BEGUN: tuple[str, ...] = ("over-time-budget", "over-memory-budget", "predicted")
+"""The statuses of a cell that was left out before it began: its prediction may stand beside measured times."""
 MEASURED: tuple[str, ...] = ("ok", "disagrees")
 """The statuses of a cell that has figures."""
 
+T = TypeVar("T")
+K = TypeVar("K")
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Predicted = Count | Annotated[float, Meta(ge=0)]
 """A predicted number of bytes or operations; from 2**63 on it is a float."""
@@ -132,13 +136,13 @@ class Agreement(Row, tag="agreement", forbid_unknown_fields=True):
     agrees: bool
 
 
-class Group(Row, tag="group"):
+class GroupEnd(Row, tag="group"):
     """The end of a group: all rows of the scenario of this name are written."""
 
     name: str
 
 
-class End(Row, tag="end"):
+class RunEnd(Row, tag="end"):
     """The end of a run: every group is written."""
 
 
@@ -261,3 +265,16 @@ def to_json(row: Row) -> dict[str, Any]:
 def one_line(text: object) -> str:
     """The text with every run of white space as one space, as a row of a table needs it."""
     return " ".join(str(text).split())
+
+
+def by_scenario(cells: Iterable[Any]) -> dict[tuple[str, str], list[Any]]:
+    """The cells of every scenario and dtype, in the order in which the run has them."""
+    return grouped(cells, lambda cell: (str(cell.scenario), str(cell.dtype)))
+
+
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """The items by their key; keys and items in the order in which they come."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups

@@ -8,19 +8,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from backprop import Batch, Network, Parameters, data
 from backprop.arrays import Array, DType
-from backprop.data import Dataset
+from backprop.data import Dataset, as_inputs, pool
 from backprop.errors import DataError, UnknownNameError
 from backprop.notation import NETWORKS
-
-if TYPE_CHECKING:
-    from backprop.data import Dataset
-
 
 _PIXELS = 28  # a side of the images
 _SYNTHETIC_DENSITY = 0.2  # a fifth of the pixels of a digit are not zero
@@ -161,8 +157,6 @@ class Scenario:
         return Samples(batch(max(self.batch_size, 2)), batch(100))
 
     def _batch(self, images: Array, labels: Array) -> Batch:
-        from backprop.data import as_inputs, pool
-
         wanted = np.isin(labels, self.digits)
         images, labels = images[wanted], np.searchsorted(self.digits, labels[wanted])
         if self.pooled_to is not None:

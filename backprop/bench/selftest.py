@@ -50,7 +50,6 @@ HOW_PLANTED = "a wait at the end of every turn"
 """A recorded setting: until November 2026 the wait came after every call, and made the next call slower."""
 NAME = "selftest"
 """Of the files, without .json and .md."""
-_DIGITS = 6
 
 
 class Trial(Struct):
@@ -76,7 +75,7 @@ class Seen:
 
     @property
     def claimed(self) -> bool:
-        """Whether it is called faster or slower."""
+        """Whether the second of the pair is called faster or slower."""
         return self.verdict in ("faster", "slower")
 
     @property
@@ -116,7 +115,8 @@ def one_trial(
         for outcome in turns.outcomes.values():
             if outcome.failure is not None:
                 raise outcome.failure
-        return {label: _rounded(turns.outcomes[label].starts) for label in labels}
+        starts = {label: turns.outcomes[label].starts for label in labels}
+        return {label: [list(map(_six_digits, start)) for start in each] for label, each in starts.items()}
 
     together = taken(list(SHARES))
     apart = taken(["first"]) | taken(["second"])
@@ -126,6 +126,10 @@ def one_trial(
 def steps_of(schedule: Schedule) -> int:
     """How often `alive` is called during a run: after every worker that is ready, and every turn of a group."""
     return schedule.starts * (len(SHARES) + 2 + 3 * schedule.turns)
+
+
+def _six_digits(seconds: float) -> float:
+    return float(f"{seconds:.6g}")
 
 
 def _slower(share: float) -> str:
@@ -139,10 +143,6 @@ def _twin(k: int, side: str) -> str:
 SHARES = {BASE: 0.0, TWIN: 0.0} | {_slower(share): share for share in PLANTED}
 SHARES |= {_twin(k, side): 0.0 for k in range(PAIRS) for side in "ab"}
 """By label, by which share each worker of a group is slowed down."""
-
-
-def _rounded(starts: Sequence[Sequence[float]]) -> list[list[float]]:
-    return [[float(f"{turn:.{_DIGITS}g}") for turn in turns] for turns in starts]
 
 
 # What all runs say together ---------------------------------------------------------------------------

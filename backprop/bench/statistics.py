@@ -35,6 +35,8 @@ STARTS_TO_CLAIM = 6
 """With a spread of 1% between starts 10% is found in 73% of runs of 4 starts, and in nearly all of 6."""
 POWER = 0.9
 """A difference that *would have been found* is one that nine of ten such runs find."""
+CONFIDENCE = 0.95
+"""Of every interval."""
 SAME = "same within noise"
 
 
@@ -63,13 +65,13 @@ class LogMean:
     error: Any
     freedom: Any
 
-    def reach(self, share: float = 0.95) -> Any:
-        """How far the interval goes to either side of the mean."""
-        return quantile((1 + share) / 2, self.freedom) * self.error
+    def reach(self) -> Any:
+        """How far the 95% interval goes to either side of the mean."""
+        return quantile((1 + CONFIDENCE) / 2, self.freedom) * self.error
 
     @property
     def p_value(self) -> Any:
-        """Of the two-sided t-test that the mean is zero, and a ratio therefore one; 1 where nothing can be tested."""
+        """Of a two-sided t-test that the mean is zero, so that a ratio is one; 1 where nothing can be tested."""
         from scipy.special import stdtr
 
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -191,8 +193,8 @@ def share_of(count: int, total: int) -> Estimate:
     """count ÷ total with its exact 95% interval (Clopper and Pearson 1934)."""
     from scipy.special import betaincinv
 
-    low = float(betaincinv(count, total - count + 1, 0.025)) if count else 0.0
-    high = float(betaincinv(count + 1, total - count, 0.975)) if count < total else 1.0
+    low = float(betaincinv(count, total - count + 1, (1 - CONFIDENCE) / 2)) if count else 0.0
+    high = float(betaincinv(count + 1, total - count, (1 + CONFIDENCE) / 2)) if count < total else 1.0
     return Estimate(count / total, low, high)
 
 
@@ -210,7 +212,7 @@ class Plan:
 def plan(
     ratios: Starts, start_s: float, turn_s: float, precision: float | None, claim: float | None, most: int
 ) -> Plan:
-    """What it takes for the interval to reach at most `precision` to either side, and for `claim` to be found.
+    """The starts and turns by which the interval reaches at most `precision` to either side, and `claim` is found.
 
     Both are shares: 0.02 is 2%. Turns by the cost model of Kalibera and Jones (2013, section 6): where a start costs
     start_s and a turn turn_s, √(start_s ÷ turn_s · variance within starts ÷ variance between them) turns make the
@@ -258,42 +260,5 @@ def fit_exponent(sizes: Sequence[float], values: Iterable[float]) -> Estimate:
         return Estimate(float(slope))
     residuals = y - (slope * x + intercept)
     error = math.sqrt(float(residuals @ residuals) / freedom / float(np.sum((x - x.mean()) ** 2)))
-    reach = float(quantile(0.975, freedom)) * error
+    reach = float(LogMean(slope, error, freedom).reach())
     return Estimate(float(slope), float(slope) - reach, float(slope) + reach)
-
-
-# What speaks against the times of a cell ----------------------------------------------------------------
-
-
-def unstable(starts: Starts, steal_share: float, throttled: int = 0) -> str:
-    """Why a cell's times are not to be trusted, in words; empty where nothing speaks against them."""
-    reasons = []
-    medians = np.array([np.median(turns) for turns in starts])
-    if len(medians) >= 4:
-        for k, median in enumerate(medians):
-            rest = np.delete(medians, k)
-            deviation = abs(median / np.median(rest) - 1)
-            scatter = np.median(np.abs(rest / np.median(rest) - 1))
-            if deviation > max(0.15, 6 * scatter):
-                reasons.append(f"start {k + 1} differs by {deviation:.0%}")
-    everything = np.concatenate([np.asarray(turns, dtype=float) for turns in starts])
-    if len(everything) >= 8:
-        half = len(everything) // 2
-        drift = float(np.median(everything[half:]) / np.median(everything[:half]))
-        if not 1 / 1.2 < drift < 1.2:
-            reasons.append(f"drift: the second half took {drift:.2f} times the first")
-    if steal_share > 0.02:
-        reasons.append(f"{steal_share:.0%} of the processor's time was stolen by the host")
-    if throttled:
-        reasons.append(f"the processor slowed down {throttled} times because it was hot")
-    return "; ".join(reasons)
-
-
-def first_turns(starts: Starts) -> float | None:
-    """The first turn of a start ÷ the median of its other turns, where it differs over the starts; else None."""
-    ratios = [[turns[0] / float(np.median(turns[1:]))] for turns in starts if len(turns) > 1]
-    if len(ratios) < 2:
-        return None
-    first = time_of(ratios)
-    factor = math.exp(first.mean)
-    return factor if first.p_value < SIGNIFICANCE and max(factor, 1 / factor) > SMALLEST_CLAIM else None

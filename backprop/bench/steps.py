@@ -50,7 +50,7 @@ class Workbench:
 
     @cached_property
     def samples(self) -> Samples:
-        """Made when the first cell that fits asks for them."""
+        """The samples, which are made when the first cell that fits asks for them."""
         return self.scenario.samples(self.dataset)
 
     @cached_property

@@ -9,9 +9,10 @@ from typing import Any
 _YEAR_S = 365.25 * 86400
 _LONG = ((_YEAR_S, _YEAR_S, "years"), (2 * 86400, 86400, "days"), (7200, 3600, "h"), (1000, 60, "min"))
 """The least number of seconds for which a unit is used, its length in seconds, and its name."""
-_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
-_BYTES = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
-_FLOPS = ((1e12, "TF/s"), (1e9, "GF/s"), (1e6, "MF/s"), (1.0, "F/s"))
+SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+BYTES = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
+FLOPS = ((1e12, "TF/s"), (1e9, "GF/s"), (1e6, "MF/s"), (1.0, "F/s"))
+"""The sizes of units and their names, the largest first."""
 _A_FIFTIETH = 0.02
 MISSING = "-"
 
@@ -21,17 +22,17 @@ def seconds(value: float | None) -> str:
     if not missing(value) and value is not None and float(f"{value:.3g}") >= _LONG[-1][0]:
         size, name = next((size, name) for least, size, name in _LONG if float(f"{value:.3g}") >= least)
         return f"{_digits(value / size)} {name}"
-    return _scaled(value, _SECONDS)
+    return _scaled(value, SECONDS)
 
 
 def data_size(value: float | None) -> str:
     """A number of bytes: 1.64 GB."""
-    return _scaled(value, _BYTES)
+    return _scaled(value, BYTES)
 
 
 def flops_rate(value: float | None) -> str:
     """83.1 GF/s: floating-point operations per second."""
-    return _scaled(value, _FLOPS)
+    return _scaled(value, FLOPS)
 
 
 def ratio(value: float | None) -> str:
@@ -66,7 +67,7 @@ def factor(value: float | None) -> str:
 
 
 def difference(factor: float | None) -> str:
-    """By how much a factor exceeds one: 3.1%; from two on the factor itself, 2.50x."""
+    """The excess of a factor over one, 3.1%; from two on the factor itself, 2.50x."""
     if missing(factor) or factor is None:
         return MISSING
     return f"{100 * (float(factor) - 1):.2g}%" if factor < 2 else ratio(factor)

@@ -48,7 +48,7 @@ class Worker:
         return found
 
     def ping(self) -> dict[str, Any]:
-        """Nothing but an answer."""
+        """Answer, so that the parent knows that this process lives."""
         return {}
 
     def load(

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from backprop.bench import units
+from backprop.bench.alarm import at_most
 from backprop.bench.clock import Call
-from backprop.bench.progress import at_most
 from backprop.bench.record import Status
 from backprop.bench.threads import thread_variables
 from backprop.child_process import ChildError, ChildProcess

@@ -18,8 +18,9 @@ All of them go the same way, through these modules:
     what is said           evidence, report, kinds, result
 """
 
+from backprop.check.entry import Entry
 from backprop.check.kinds import KINDS, Finding, Kind
-from backprop.check.result import Entry, GradientCheck, Kink, StepCurve, TensorCheck
+from backprop.check.result import GradientCheck, Kink, StepCurve, TensorCheck
 
 __all__ = [
     "KINDS",

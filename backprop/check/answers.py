@@ -31,7 +31,7 @@ class Answer:
     added, or transposed: their `wrong-shape` is among the findings.
     transposed: the names of those that were transposed for it.
     summed: the axes over which those of more axes were summed to fit; none for those that were spread over theirs.
-    shapes: the own shapes of those.
+    shapes: what shape each of those was returned in.
     formats: of the tensors whose numbers are floating.
     notes: sentences about what differs from the point's structure and is no mistake, such as `dW1` for `W1`.
     """
@@ -102,7 +102,7 @@ def value_and_gradient(answer: Any, structure: Structure) -> tuple[Any, Any]:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number, or an array of no axes."""
+    """Whether a value is a number, or an array of no axes."""
     is_other = isinstance(value, str | bytes) or is_none(value) or callable(value)
     return not is_other and parts_of(value) is None and np.ndim(value) == 0
 
@@ -293,7 +293,7 @@ def _numbers(value: Any, leaf: Leaf) -> tuple[Array, Format | None]:
 def _updates(array: Array, expected: tuple[int, ...]) -> bool:
     """Whether `parameter - rate * gradient` has no more entries than the parameter.
 
-    It has not for (M,) and (1, M). An array of shape (M,) and one of (M, 1) would be broadcast to a matrix.
+    It has as many for the shapes (M,) and (1, M). Those of (M,) and (M, 1) would be broadcast to a matrix.
     """
     try:
         together = np.broadcast_shapes(array.shape, expected)

@@ -88,18 +88,27 @@ def observe(
         for _ in range(2):
             call_elsewhere()
             rounds.append([call(arguments) for _ in range(3)])
-        alike = all(first_difference(*pair) is None for pair in zip(*rounds, strict=True))
-        kind = "state-from-last-call"
-        if all(is_sum(*each) for each in rounds):
-            evidence = "The answers to equal calls grow by the same amount each time"
-        elif not alike or elsewhere is None:
-            kind, evidence = "not-repeatable", f"Equal calls of the {called} gave different answers"
-        elif first_difference(first, second) is None:
-            evidence = "A call at another point in between changed the answer"
-        else:
-            evidence = "The first of several equal calls gives another answer than those after it"
+        after_others = None if elsewhere is None else first_difference(first, second) is None
+        kind, evidence = _why_they_differ(rounds, after_others, called)
         findings.append(found(kind, None, f"{evidence}: {seen}."))
     return Behaviour(first, tuple(findings), calls)
+
+
+def _why_they_differ(rounds: list[list[Any]], only_after_others: bool | None, called: str) -> tuple[str, str]:
+    """The kind of mistake, and what was seen, where equal calls gave different answers.
+
+    rounds: two rounds of three more answers. only_after_others: whether two calls in a row gave the same answer, so
+    that a call at another point made the difference; None where there is no other point.
+    """
+    if all(is_sum(*each) for each in rounds):
+        return "state-from-last-call", "The answers to equal calls grow by the same amount each time"
+    alike = all(first_difference(*pair) is None for pair in zip(*rounds, strict=True))
+    if not alike or only_after_others is None:
+        return "not-repeatable", f"Equal calls of the {called} gave different answers"
+    if only_after_others:
+        return "state-from-last-call", "A call at another point in between changed the answer"
+    first = "The first of several equal calls gives another answer than those after it"
+    return "state-from-last-call", first
 
 
 def _modified(
@@ -125,8 +134,10 @@ _ROUNDING = 1e-6
 
 Where a copy happens to lie in memory changes the order of a sum, and an intermediate may be float32.
 """
-_GROWS = 1e3
-"""Times that rounding: an answer that grows by less may have been rounded differently."""
+_NARROW = 16
+"""Roundings of float16 and the like, where these are more."""
+_EVENLY, _GROWS = 10, 1e3
+"""Times that rounding: how much the steps of an answer that grows may differ, and how large they are at least."""
 
 
 def _arrays(value: Any) -> dict[str, Array]:
@@ -171,14 +182,14 @@ def is_sum(one: Any, two: Any, three: Any) -> bool:
     for a, b, c in ([each[name] for each in answers] for name in answers[0]):
         if a.dtype.kind in "iuf":
             step, next_step, rounding = b - a, c - b, _tolerance(a) * np.max(np.abs(c), initial=0)
-            if not np.all(np.abs(next_step - step) <= 10 * rounding):
+            if not np.all(np.abs(next_step - step) <= _EVENLY * rounding):
                 return False
             grows |= bool(np.any(np.abs(step) > _GROWS * rounding))
     return grows
 
 
 def _tolerance(array: Array) -> float:
-    return max(_ROUNDING, 16 * float(np.finfo(array.dtype).eps)) if array.dtype.kind in "fc" else 0.0
+    return max(_ROUNDING, _NARROW * float(np.finfo(array.dtype).eps)) if array.dtype.kind in "fc" else 0.0
 
 
 def _same(one: Array | None, other: Array | None) -> bool:

@@ -14,7 +14,7 @@ from backprop.check.jacobians import Combinations, is_large
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import format_of, read_numbers
 from backprop.check.numeric.directional import DirectionalCheck
-from backprop.check.numeric.directions import scales
+from backprop.check.numeric.directions import SIZES, scales
 from backprop.check.numeric.method import Curve, choose_method, widen, without_kinks
 from backprop.check.numeric.noise import relative_tolerance
 from backprop.check.numeric.review import forgive_symmetric, within_stairs
@@ -116,16 +116,15 @@ def gather(
     is_hessian = may_be_hessian and getattr(claimed, "shape", ()) == 2 * structure.leaves[0].shape
     if may_be_hessian:
         function.start(own.answer, jacobian=is_hessian)
-    some, whole = None, claimed
+    combined, whole = None, claimed
     if (is_jacobian or is_hessian) and any(is_large(part) for _, part in ends_of(claimed)):
-        some = Combinations.drawn(function.value.size, rng)
-        claimed = some.of_jacobian(claimed)
-        claim = some.after(claim, some.of_jacobian) if is_function else claim
-        function.code, own = some.after(function.code, some.of), replace(own, answer=some.of(own.answer))
-        function.start(own.answer, jacobian=True)
+        combined = Combinations.drawn(function.value.size, rng)
+        claimed = combined.of_jacobian(claimed)
+        claim = combined.after(claim, combined.of_jacobian) if is_function else claim
+        own = _of_combinations(function, own, combined)
     answer = read_answer(claimed, structure, outputs=function.outputs)
-    if some is not None:
-        answer.notes.insert(0, some.note)
+    if combined is not None:
+        answer.notes.insert(0, combined.note)
     elif is_hessian:
         answer.findings += _asymmetry(answer, structure)
     after = "gives another value after the gradient was called"
@@ -136,16 +135,24 @@ def gather(
         if is_function and asked.repeatable:
             seen.gradient = GradientOracle(claim, function)
         _compare_with_truth(seen, rtol, rng)
-        if some is not None:
-            _name_single_entries(seen, some, whole)
+        if combined is not None:
+            _name_single_entries(seen, combined, whole)
     return seen
+
+
+def _of_combinations(function: FunctionOracle, own: Behaviour, combined: Combinations) -> Behaviour:
+    """Let the function give combinations of its values from now on; how it behaves at the point, with these."""
+    function.code = combined.after(function.code, combined.of)
+    own = replace(own, answer=combined.of(own.answer))
+    function.start(own.answer, jacobian=True)
+    return own
 
 
 def _ask(function: FunctionOracle, claim: Any, rng: np.random.Generator, *, is_function: bool) -> Behaviour:
     """How the gradient behaves at the point, and at another one beside it; its answer where it is no function."""
     structure, x = function.structure, function.point
     scale = scales(structure, x, bounds=function.bounds)
-    away = _ELSEWHERE * scale.own * rng.uniform(0.5, 1.5, len(x))
+    away = _ELSEWHERE * scale.own * rng.uniform(*SIZES, len(x))
     elsewhere = x + np.where(scale.inward < 0, -away, away)
     if not is_function:
         return Behaviour(copied(claim), (), 0)

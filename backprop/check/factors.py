@@ -12,20 +12,20 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Confidence, Finding, found
-from backprop.check.numeric.quotients import FINEST
-from backprop.check.patterns import Known, Suspect
+from backprop.check.numeric.quotients import FINEST, TINY
+from backprop.check.patterns import CLEAR, ENOUGH, KNOWN_TO, Known, Suspect
 from backprop.verify.agreement import norm
 
-_NEAR_ONE = 1e-6
-"""Of a factor so near to one, rounding in a narrower dtype is the better explanation."""
+NEAR_ONE = 1e-6
+"""A factor that is nearer to one is none: rounding in a narrower dtype explains it better."""
 _SOLVED = 1e-6
 """The relative error of an adjoint through an iterative solver."""
 _BLURRED = 1e-3
 """A factor that is known to no more than this does not fit to rounding."""
 _SHARED = 1e-7
 """Two tensors have the same factor where it differs by less."""
-_TINY = 1e-300
-"""Instead of a value of zero."""
+_LARGEST_BATCH = 100_000
+"""A fraction with a larger denominator is written in digits."""
 _SHOWN = 4
 """Numbers that are equal and clearly not zero: by chance so many are not."""
 _USUAL = (2, 0.5, 3, 4, 0.25)
@@ -48,7 +48,7 @@ def shared_factor(suspect: Suspect, named: Sequence[tuple[Suspect, list[Finding]
     for other, findings in named if k is not None else ():
         same = multiple(other.known, other.known.of(other.got)) if other.got.size > 1 and findings else None
         if same is not None and k is not None and abs(k - same) <= _SHARED * abs(same):
-            seen = f"got = {number(k, _SHARED)} · expected, as in {other.name}."
+            seen = f"got = {number(k)} · expected, as in {other.name}."
             return suspect.finding(findings[0].kind, seen, "likely")
     return []
 
@@ -79,17 +79,17 @@ def multiple(known: Known, got: Array) -> float | None:
 def name_factor(suspect: Suspect, k: float) -> list[Finding]:
     """Name the mistake that the factor k stands for."""
     known, n, use = suspect.known, suspect.batch_size, suspect.known.usable
-    precision = float(np.min(known.tolerance[use] / np.maximum(np.abs(known.values[use]), _TINY)))
-    near = max(4 * precision, FINEST)  # the precision to which single entries are told from the truth
+    precision = float(np.min(known.tolerance[use] / np.maximum(np.abs(known.values[use]), TINY)))
+    near = max(KNOWN_TO * precision, FINEST)  # the precision to which single entries are told from the truth
 
     def is_about(value: float) -> bool:
         return abs(k - value) <= near * abs(value)
 
     count = known.informative()
     values = f"in {count} {'entry' if count == 1 else 'values'}."
-    plain: Confidence = "possible" if near > _BLURRED else "certain" if count >= 3 else "likely"
+    plain: Confidence = "possible" if near > _BLURRED else "certain" if count >= ENOUGH else "likely"
     seen = f"got = {number(k, near)} · expected, to {near:.0e}, {values}"
-    if is_about(1) or abs(k - 1) < _NEAR_ONE:
+    if is_about(1) or abs(k - 1) < NEAR_ONE:
         return []
     if is_about(-1):
         return suspect.finding("sign", f"got = -expected, {values}", plain)
@@ -111,11 +111,11 @@ def name_factor(suspect: Suspect, k: float) -> list[Finding]:
     return suspect.finding("constant-factor", seen + hint, plain)
 
 
-def number(k: float, precision: float) -> str:
-    """A factor as one would write it: 2, 1/32, or its digits."""
+def number(k: float, precision: float = _SHARED) -> str:
+    """A factor as one would write it: 2, 1/32, or its digits; `precision`: of itself, how well it is known."""
     for top in (1, 2, 3):
         bottom = round(abs(top / k)) if k else 0
-        if 1 <= bottom <= 100000 and abs(abs(k) - top / bottom) <= precision * abs(k):
+        if 1 <= bottom <= _LARGEST_BATCH and abs(abs(k) - top / bottom) <= precision * abs(k):
             text = f"{top}/{bottom}" if bottom > 1 else f"{top}"
             return f"-{text}" if k < 0 else text
     if abs(k - round(k)) <= precision * abs(k):
@@ -130,9 +130,9 @@ def conjugated(suspect: Suspect) -> list[Finding]:
     k = multiple(suspect.known, suspect.known.of(suspect.got * np.array([1, -1])))
     if k is None:
         return []
-    if abs(k - 1) <= _NEAR_ONE:
+    if abs(k - 1) <= NEAR_ONE:
         return suspect.finding("conjugated", "got = the complex conjugate of expected, to rounding.")
-    evidence = f"got = {number(k, _NEAR_ONE)} · the complex conjugate of expected, to rounding."
+    evidence = f"got = {number(k)} · the complex conjugate of expected, to rounding."
     return suspect.finding("conjugated", evidence) + name_factor(suspect, k)
 
 
@@ -146,9 +146,9 @@ def transposed(suspect: Suspect) -> list[Finding]:
     k = multiple(known, known.of(got.T))
     if k is None:
         return []
-    if abs(k - 1) <= _NEAR_ONE:
+    if abs(k - 1) <= NEAR_ONE:
         return suspect.finding("transposed", "got = expectedᵀ, to rounding; expected is not symmetric.")
-    evidence = f"got = {number(k, _NEAR_ONE)} · expectedᵀ, to rounding."
+    evidence = f"got = {number(k)} · expectedᵀ, to rounding."
     return suspect.finding("transposed", evidence, "likely") + name_factor(suspect, k)
 
 
@@ -193,6 +193,6 @@ def _is_of_one_delta(x: Suspect, w: Suspect, turned: bool) -> bool:
     for dx, dw in ((x.got, by_weight[0]), (x.expected, by_weight[1])):
         left, right = value.T @ dx, dw @ weight.T
         room = np.abs(value).T @ x.tolerance + by_weight[2] @ np.abs(weight).T
-        if np.any(np.abs(left - right) > 2 * room) or np.sum(np.abs(left) > 40 * room) < _SHOWN:
+        if np.any(np.abs(left - right) > 2 * room) or np.sum(np.abs(left) > 2 * CLEAR * room) < _SHOWN:
             return False
     return True

@@ -24,7 +24,7 @@ from backprop.check.trees import copied, ends_of
 from backprop.errors import CheckError
 
 _LINEAR = 1e-2
-"""Of its size: what a derivative is twice as large where its upstream gradient is, however it rounds."""
+"""Of its size: how far a derivative may be from twice as large for twice the upstream gradient, in any format."""
 
 
 def whole(returned: Any) -> Any:
@@ -149,7 +149,7 @@ def choose(
     exception is passed on.
     """
     usable = _usable(forms, code, arguments)
-    works: list[tuple[Form, Any, bool]] = []
+    works: list[_Works] = []
     failed: list[tuple[Form, Exception]] = []
     for form in usable:
         try:
@@ -162,22 +162,32 @@ def choose(
         seen = "; ".join(f"{form.words}: {type(error).__name__}: {error}" for form, error in failed)
         words = seen or f"it takes none of {'; '.join(form.words for form in forms)}"
         raise CheckError(f"{called} could be called in no way: {words}")
-    fitting = [one for one in works if one[2]]
-    works = [one for one in fitting if not one[0].is_last] or fitting or works
-    different = works[:1]
-    for one in works[1:]:
-        if all(first_difference(one[1], other[1]) is not None for other in different):
-            different.append(one)
-    if len(different) > 1:
-        linear = [one for one in different if _doubles(one[1], read, code, arguments(one[0], 2))]
-        different = linear or different
-    if len(different) > 1:
-        named = [one for one in different if _has_its_names(one[0], code)]
-        different = named if len(named) == 1 else different
+    different = _meant(works, code, arguments, read)
     if len(different) > 1 and keyword is not None:
         ways = " and ".join(form.words for form, *_ in different)
         raise CheckError(f"{called} works as {ways}, with different answers; expected {keyword}.")
     return different[0][0], different[0][1]
+
+
+_Works = tuple[Form, Any, bool]
+"""A way that works, its answer, and whether the shapes in it fit."""
+
+
+def _meant(
+    works: Sequence[_Works], code: Callable[..., Any], arguments: Arguments, read: Reader
+) -> Sequence[_Works]:
+    """The ways that may be meant, of those that work: one where it can be told, else those with different answers."""
+    fitting = [one for one in works if one[2]]
+    works = [one for one in fitting if not one[0].is_last] or fitting or works
+    different = [*works[:1]]
+    for one in works[1:]:
+        if all(first_difference(one[1], other[1]) is not None for other in different):
+            different.append(one)
+    if len(different) == 1:
+        return different
+    different = [one for one in different if _doubles(one[1], read, code, arguments(one[0], 2))] or different
+    named = [one for one in different if _has_its_names(one[0], code)]
+    return named if len(named) == 1 else different
 
 
 def _usable(forms: Sequence[Form], code: Callable[..., Any], arguments: Arguments) -> list[Form]:

@@ -25,7 +25,7 @@ from backprop.check.lines.find import program_of_gradient, search, with_lines
 from backprop.check.lines.program import Program
 from backprop.check.look import probe
 from backprop.check.numeric.directions import bounds_of, has_room
-from backprop.check.oracle import Budget, FunctionOracle
+from backprop.check.oracle import MAX_CALLS, Budget, FunctionOracle
 from backprop.check.points import Structure, structure_of
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
@@ -43,7 +43,7 @@ def check_gradient(
     bounds: Any = None,
     retract: Callable[[Any, Any], Any] | None = None,
     rng: np.random.Generator | None = None,
-    max_calls: int = 2000,
+    max_calls: int = MAX_CALLS,
     batch_size: int | None = None,
     rtol: float | None = None,
 ) -> GradientCheck:
@@ -67,10 +67,10 @@ def check_gradient(
     retract: retract(point, δ) is a point beside it, and the gradient is by δ at δ = 0: on a Lie group, a manifold, or
     for a matrix that stays symmetric. δ has the form of the gradient.
     rng: for the random directions; by default the same ones in every call.
-    max_calls: how often the function and the gradient together may be called at most. With few parameters, at most a
-    tenth of this number or half of it where complex steps work, every entry is compared. With more, random
-    directions are: a right gradient takes at most 200 calls then, however many its parameters; of a wrong one the
-    tensor and the entries are searched for with the rest.
+    max_calls: how often the function and the gradient together may be called at most, by default 2,000 times. With
+    few parameters, at most a tenth of this number or half of it where complex steps work, every entry is compared.
+    With more, random directions are: a right gradient takes at most 200 calls then, however many its parameters; of a
+    wrong one the tensor and the entries are searched for with the rest.
     batch_size: n, where the function is over a batch, to tell a sum over it from another factor.
     rtol: how exact the gradient need be, relative to each entry or to the root mean square of its tensor, whichever
     is larger: 1e-6 for the adjoint of a solver that stops at 1e-7. By default 1e-9, or what the dtype allows.
@@ -88,16 +88,8 @@ def check_gradient(
     value that is not finite; `OptionError` for a `max_calls` below 60, or an `rtol` that is no number between 0 and
     1. What the functions raise at the point is passed on.
     """
-    if (gradient is None) == (jacobian is None):
-        got = "neither" if gradient is None else "both"
-        step = " A function that returns (loss, gradients) is for check_step(function, point)."
-        wanted = "expected one of them." + ("" if jacobian else step)
-        raise CheckError(f"Of gradient and jacobian {got} was handed in; {wanted}")
-    if point is None:
-        wanted = "the array, or dict, list or tuple of arrays, to check at"
-        raise CheckError(f"There is no point; expected {wanted}.")
+    claim = _the_one(gradient, jacobian, point)
     rng = settings(rng, max_calls, rtol)
-    claim = gradient if jacobian is None else jacobian
     with np.errstate(all="ignore"):  # whatever the user's own settings are
         structure, x = structure_of(point)
         sources = [claim], [function]  # whose lines are looked for, however they are called
@@ -110,7 +102,7 @@ def check_gradient(
         findings: tuple[Finding, ...] = ()
         by_hand = claim
         if retract is not None:
-            claim, findings, calls = _at_the_point(claim, structure, x)
+            claim, findings, calls = _asked_once(claim, structure, x)
             by_hand = _retracted(by_hand, structure, x, retract)
             function, structure, x = _on_tangents(function, structure, x, retract, claim)
             budget.used += calls
@@ -121,16 +113,20 @@ def check_gradient(
         if not callable(by_hand):
             return check
         check = with_trials(check, seen, [*sources[0], *sources[1]])
+        return with_lines(check, lambda: _lines(oracle, function, by_hand, sources))
 
-        def look() -> Lines:
-            if oracle.outputs:
-                return Lines((), note=_JACOBIAN)
-            if not has_room(oracle.bounds, structure, x):
-                return Lines((), note=_AT_EDGE)
-            program, is_whole = program_of_gradient(function, by_hand, structure, x, budget)
-            return search(program, sources[0], () if is_whole else sources[1])
 
-        return with_lines(check, look)
+def _the_one(gradient: Any, jacobian: Any, point: Any) -> Any:
+    """The gradient or the Jacobian; raises `CheckError` where not one of both was handed in, or no point."""
+    if (gradient is None) == (jacobian is None):
+        got = "neither" if gradient is None else "both"
+        step = " A function that returns (loss, gradients) is for check_step(function, point)."
+        wanted = "expected one of them." + ("" if jacobian else step)
+        raise CheckError(f"Of gradient and jacobian {got} was handed in; {wanted}")
+    if point is None:
+        wanted = "the array, or dict, list or tuple of arrays, to check at"
+        raise CheckError(f"There is no point; expected {wanted}.")
+    return gradient if jacobian is None else jacobian
 
 
 _JACOBIAN = "Wrong lines are looked for in the code of a gradient; a Jacobian is checked without them."
@@ -139,7 +135,20 @@ _AT_EDGE = (
 )
 
 
-def _at_the_point(claim: Any, structure: Structure, x: Array) -> tuple[Any, tuple[Finding, ...], int]:
+def _lines(
+    oracle: FunctionOracle, function: Any, gradient: Any, sources: tuple[list[Any], list[Any]]
+) -> Lines:
+    """The wrong lines of a gradient, or why they are not looked for; sources: its code, and the function's."""
+    structure, x = oracle.structure, oracle.point
+    if oracle.outputs:
+        return Lines((), note=_JACOBIAN)
+    if not has_room(oracle.bounds, structure, x):
+        return Lines((), note=_AT_EDGE)
+    program, is_whole = program_of_gradient(function, gradient, structure, x, oracle.budget)
+    return search(program, sources[0], () if is_whole else sources[1])
+
+
+def _asked_once(claim: Any, structure: Structure, x: Array) -> tuple[Any, tuple[Finding, ...], int]:
     """The gradient at the point alone, what is wrong with how it was given, and the calls that it took."""
     if not callable(claim):
         return claim, (), 0
@@ -169,7 +178,7 @@ def check_step(
     point: Any,
     *,
     rng: np.random.Generator | None = None,
-    max_calls: int = 2000,
+    max_calls: int = MAX_CALLS,
     batch_size: int | None = None,
     rtol: float | None = None,
 ) -> GradientCheck:

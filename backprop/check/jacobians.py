@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.entry import Entry
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import to_numpy
 from backprop.check.numeric.directions import random_weights
-from backprop.check.result import Entry
 from backprop.check.trees import mapped
 
 _COMBINATIONS = 8
-_LARGE = 50_000
-"""Entries of a Jacobian that is compared along combinations."""
+"""Combinations of the values: one shows that there is a mistake; twice `_EQUATIONS` tell a single wrong entry."""
+LARGE = 50_000
+"""Entries of a Jacobian up to which each is compared by itself: a choice, 400 kB of float64."""
 _EQUATIONS, _SAME = 4, 1e-6
 """Combinations that one wrong entry must explain at least, and how well, of the largest."""
 _BLOCK = 64
@@ -32,7 +33,7 @@ _BLOCK = 64
 
 def is_large(jacobian: Any) -> bool:
     """Whether a part of a Jacobian has so many entries."""
-    return hasattr(jacobian, "shape") and int(np.prod(jacobian.shape, dtype=np.int64)) > _LARGE
+    return hasattr(jacobian, "shape") and int(np.prod(jacobian.shape, dtype=np.int64)) > LARGE
 
 
 @dataclass(frozen=True)

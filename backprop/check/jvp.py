@@ -18,17 +18,16 @@ from backprop.check.evidence import Evidence, gather, settings
 from backprop.check.forms import Form, choose, forms_of_pushforward
 from backprop.check.jacobians import Combinations
 from backprop.check.kinds import found
-from backprop.check.leaves import to_numpy
+from backprop.check.leaves import SINGLE, to_numpy
 from backprop.check.lines import Lines
 from backprop.check.lines.find import with_lines
-from backprop.check.numeric.directions import scales
+from backprop.check.numeric.directions import drawn, scales
 from backprop.check.numeric.noise import relative_tolerance
-from backprop.check.oracle import Budget, FunctionOracle
+from backprop.check.oracle import MAX_CALLS, Budget, FunctionOracle
 from backprop.check.points import Structure, structure_of
 from backprop.check.product import (
     Forward,
     as_upstream,
-    drawn,
     forward_pass,
     outputs_of,
     push_forward_in_jax,
@@ -50,7 +49,7 @@ def check_jvp(
     *,
     tangents_first: bool | None = None,
     rng: np.random.Generator | None = None,
-    max_calls: int = 2000,
+    max_calls: int = MAX_CALLS,
     rtol: float | None = None,
 ) -> GradientCheck:
     """Whether `pushforward` is the Jacobian-vector product of `forward` at `inputs`, and what is wrong with it.
@@ -83,11 +82,11 @@ def check_jvp(
             if pushforward is None
             else _by_hand(passed, pushforward, output, tangents_first)
         )
-        line = _Line(passed, push, output, rng)
-        oracle = FunctionOracle(line.value, line.parameters, np.zeros(len(line.names)), Budget(max_calls))
-        seen = gather(oracle, line.claim, rng, rtol=rtol, is_jacobian=True)
-        _look_at_tangents(seen, line)
-        seen.answer.notes[:0] = [note, *line.notes]
+        ray = _Ray(passed, push, output, rng)
+        oracle = FunctionOracle(ray.value, ray.parameters, np.zeros(len(ray.names)), Budget(max_calls))
+        seen = gather(oracle, ray.claim, rng, rtol=rtol, is_jacobian=True)
+        _look_at_tangents(seen, ray)
+        seen.answer.notes[:0] = [note, *ray.notes]
         check = replace(report(seen), subject="pushforward")
         return check if pushforward is None else with_lines(check, lambda: Lines((), note=_NO_LINES))
 
@@ -161,7 +160,7 @@ def _without_outputs(answer: Any, output: Structure) -> Any:
     return answer[1] if is_pair and (not has_two or isinstance(answer[0], list | tuple)) else answer
 
 
-class _Line:
+class _Ray:
     """The outputs as a function of one number for each input, by which it moves along a tangent drawn at random.
 
     parameters: the structure of these numbers, in the format of the inputs, so that they are widened as those are.
@@ -173,7 +172,7 @@ class _Line:
         self.names = [name for name, places in structure.inputs.items() if len(places)]
         size = 2.0 ** np.round(np.log2(scales(structure, x).tensor))
         self.tangent = drawn(len(x), rng) * size
-        number = np.float64 if structure.format.bits > 24 else np.float32
+        number = np.float64 if structure.format.bits > SINGLE.bits else np.float32
         zero, _ = structure_of({name: number(0) for name in self.names})
         leaves = (replace(leaf, format=structure.format, weak=True) for leaf in zero.leaves)
         self.parameters = Structure(zero.tree, tuple(leaves))
@@ -216,13 +215,13 @@ class _Line:
         return outputs.reshape(self.shape) if self.combined is None else self.combined.of(outputs)
 
 
-def _look_at_tangents(seen: Evidence, line: _Line) -> None:
+def _look_at_tangents(seen: Evidence, ray: _Ray) -> None:
     """Whether the derivative along the sum of all tangents is the sum of those along each, and half along a half."""
-    if seen.gradient is None or seen.check is None or len(seen.names) < len(line.names):
+    if seen.gradient is None or seen.check is None or len(seen.names) < len(ray.names):
         return
     oracle = replace(
         seen.gradient,
-        gradient=lambda at: dict.fromkeys(line.names, line.along(at, dict.fromkeys(line.names, 0.5))),
+        gradient=lambda at: dict.fromkeys(ray.names, ray.along(at, dict.fromkeys(ray.names, 0.5))),
     )
     rows = oracle.rows(seen.function.point)
     if rows is None or not np.all(np.isfinite(rows)):

@@ -34,6 +34,10 @@ class Format(NamedTuple):
         return 2.0 ** (1 - self.bits)
 
 
+SINGLE, HALF, BFLOAT = Format("float32", 24), Format("float16", 11), Format("bfloat16", 8)
+"""The formats that are narrower than float64."""
+
+
 @functools.cache
 def format_of(dtype: DType) -> Format:
     """The format of a NumPy dtype, real or complex."""
@@ -66,27 +70,27 @@ def _is_of(value: Any, name: str, kind: str) -> bool:
 
 
 def is_torch(value: Any) -> bool:
-    """Whether it is a PyTorch tensor."""
+    """Whether a value is a PyTorch tensor."""
     return _is_of(value, "torch", "Tensor")
 
 
 def is_jax(value: Any) -> bool:
-    """Whether it is a JAX array."""
+    """Whether a value is a JAX array."""
     return _is_of(value, "jax", "Array")
 
 
 def is_pandas(value: Any) -> bool:
-    """Whether it is a Series, whose numbers have labels."""
+    """Whether a value is a Series of pandas, whose numbers have labels."""
     return _is_of(value, "pandas", "Series")
 
 
 def is_none(value: Any) -> bool:
-    """Whether it stands for no gradient: None, or JAX's float0."""
+    """Whether a value stands for no gradient: None, or JAX's float0."""
     return value is None or (isinstance(value, np.ndarray) and value.dtype.names == ("float0",))
 
 
 def _is_narrow(dtype: DType) -> bool:
-    """Whether it is a dtype of ml_dtypes, such as bfloat16, of which NumPy does not know that it is floating."""
+    """Whether a dtype is one of ml_dtypes, such as bfloat16. NumPy does not know that these are floating."""
     ml_dtypes = library("ml_dtypes")
     if dtype.kind != "V" or dtype.fields is not None or ml_dtypes is None:
         return False
@@ -103,7 +107,7 @@ def read(value: Any) -> tuple[Array, Format | None]:
         value = value.to_dense() if value.layout is not library("torch").strided else value
         floats = value.is_floating_point() or value.is_complex()
         bits = bits_of(library("torch").finfo(value.dtype).eps) if floats else 0
-        if 0 < bits < 11:  # NumPy has no such dtype
+        if 0 < bits < HALF.bits:  # NumPy has no such dtype
             return value.float().numpy(), Format(str(value.dtype).removeprefix("torch."), bits)
         value = value.numpy()
     array = np.asarray(value)
@@ -114,7 +118,7 @@ def read(value: Any) -> tuple[Array, Format | None]:
 
 
 def read_numbers(value: Any) -> tuple[Array | None, Format | None]:
-    """As `read`, but an array of Python numbers (dtype object) becomes float64; None for what is no array."""
+    """What `read` gives, with Python numbers (dtype object) as float64; None for what is no array."""
     try:
         array, form = read(value)
         return array.astype(np.float64) if array.dtype.kind == "O" and value is not None else array, form

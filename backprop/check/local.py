@@ -16,26 +16,30 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.evidence import Evidence
+from backprop.check.jacobians import LARGE
 from backprop.check.numeric.directions import Direction, scales
+from backprop.check.numeric.quotients import ALLOWED
 from backprop.check.numeric.slopes import complex_slope
 from backprop.check.oracle import FunctionOracle
 from backprop.check.product import Product
 from backprop.check.upstream import pulled
 
-_MOST_NUMBERS = 50_000
-"""Entries of a Jacobian by one tensor that is compared entry by entry."""
 _COMPLEX, _CENTRAL = 1, 6
 """Calls that the true Jacobian takes for each entry of the point: by complex steps, and by central quotients."""
+_SPARE = 50
+"""Entries for which calls are left over: for what is looked at after."""
 _FIRST, _SMOOTH = 2.0**-6, 1e-7
 """Of the scale: the longest step. Of the largest entry: the error of quotients of a smooth function."""
 _RELATIVE, _OF_LARGEST, _LEAST = 1e-9, 1e-12, 1e-290
 """Of an entry, and of the largest one: what rounding in float64 leaves."""
+_SUMMED, _CANCELLED = 256, 64
+"""The same in a narrower format: how many roundings of an entry, and how many of the largest one."""
 _CLEAR = 10
 """Times the slack: an entry that is larger is not zero."""
-_FACTORED, _RANK = 20, 4
+FACTORED, _RANK = 20, 4
 """Times the slack: the least first singular value of a row x ⊗ δ, and the largest value of its further ones."""
-_PARALLEL = 1e-9
-"""The largest sine of the angle between two vectors that count as parallel, beside what the slack allows."""
+PARALLEL = 1e-9
+"""Of a vector: what rounding leaves of a part that is 0, such as the sine of the angle to one that is parallel."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ class Local:
         matrix = (self.true if jacobian is None else jacobian)[row].reshape(self.columns)
         u, s, v = np.linalg.svd(matrix.astype(np.float64))
         slack = self.blur(row)
-        if s[0] <= _FACTORED * slack or (len(s) > 1 and s[1] > _RANK * slack * max(matrix.shape)):
+        if s[0] <= FACTORED * slack or (len(s) > 1 and s[1] > _RANK * slack * max(matrix.shape)):
             return None
         return u[:, 0], v[0]
 
@@ -111,16 +115,16 @@ class Local:
 def is_parallel(one: Array, other: Array, relative: float) -> bool:
     """Whether two vectors of unit length, known to a `relative` error, have the same direction."""
     sine = np.linalg.norm(one - (one @ other) * other)
-    return bool(sine <= _PARALLEL + _FACTORED * relative * np.sqrt(len(one)))
+    return bool(sine <= PARALLEL + FACTORED * relative * np.sqrt(len(one)))
 
 
 def local_jacobians(seen: Evidence, product: Product) -> dict[str, Local]:
     """The local Jacobians by every tensor that can be compared; none where there is no room for the calls."""
     function, structure = seen.function, seen.function.structure
     k, is_complex = product.output.size, seen.check is not None and seen.check.complex
-    calls = (_COMPLEX if is_complex else _CENTRAL) * (structure.size + 50)
+    calls = (_COMPLEX if is_complex else _CENTRAL) * (structure.size + _SPARE)
     largest = k * max(leaf.size for leaf in structure.leaves)
-    if seen.gradient is None or largest > _MOST_NUMBERS or not function.room(k + calls):
+    if seen.gradient is None or largest > LARGE or not function.room(k + calls):
         return {}
     pulls = [pulled(seen, product, unit) for unit in np.eye(k)]
     if any(row is None for row in pulls):
@@ -168,7 +172,7 @@ def _by_central_quotients(whole: FunctionOracle) -> tuple[Array, Array]:
             up[i], down[i] = up[i] + step, down[i] - step
             quotients.append((whole.at(up) - whole.at(down)) / (up[i] - down[i]))
         first = [(4 * fine - coarse) / 3 for coarse, fine in itertools.pairwise(quotients)]
-        best = (16 * first[1] - first[0]) / 15
+        best = (16 * first[1] - first[0]) / 15  # Richardson's, of h² and h⁴
         columns.append((best, np.abs(best - first[1])))
     jacobian, error = (np.array(each, np.float64).T for each in zip(*columns, strict=True))
     is_smooth = np.max(error) <= _SMOOTH * np.max(np.abs(jacobian))
@@ -178,10 +182,11 @@ def _by_central_quotients(whole: FunctionOracle) -> tuple[Array, Array]:
 def _with_slack(seen: Evidence, jacobian: Array, error: Array) -> dict[str, tuple[Array, Array]]:
     """The Jacobian by each tensor, with how far a right entry may be off."""
     formats = [each.eps for each in seen.answer.formats.values()]
-    eps = 2.0**-52 if seen.gradient is not None and seen.gradient.wide else max([2.0**-52, *formats])
+    least = float(np.finfo(np.float64).eps)
+    eps = least if seen.gradient is not None and seen.gradient.wide else max([least, *formats])
     size, found = np.abs(jacobian), {}
     for name, places in seen.function.structure.places.items():
         largest = np.max(size[:, places], initial=0)
-        slack = max(_RELATIVE, 256 * eps) * size[:, places] + max(_OF_LARGEST, 64 * eps) * largest
-        found[name] = (jacobian[:, places], np.maximum(slack + 4 * error[:, places], _LEAST))
+        slack = max(_RELATIVE, _SUMMED * eps) * size[:, places] + max(_OF_LARGEST, _CANCELLED * eps) * largest
+        found[name] = (jacobian[:, places], np.maximum(slack + ALLOWED * error[:, places], _LEAST))
     return found

@@ -25,7 +25,7 @@ from backprop.arrays import Array
 from backprop.check.kinds import Confidence, Finding, found
 from backprop.check.local import Local
 from backprop.check.local_products import exchanged, other_delta, outer_product, path
-from backprop.check.patterns import is_diagonal, where
+from backprop.check.patterns import ENOUGH, EXCHANGED, is_diagonal, where
 from backprop.check.ratios import known_as, slice_factors, statistics
 from backprop.check.rearranged import sum_not_zero
 from backprop.check.slope_names import named_slope
@@ -113,7 +113,7 @@ def _mask(one: Local) -> tuple[str, str] | None:
         return "upstream-left-out", seen
     if is_diagonal(claimed):
         own = np.diag(one.true)
-        if np.all(np.abs(own - one.output * (1 - one.output)) <= np.diag(one.slack) + 1e-12):
+        if np.all(np.abs(own - one.output * (1 - one.output)) <= np.diag(one.slack)):
             seen = "The local Jacobian is diag(y (1 - y)): its diagonal is right; the rest, -y_i y_j, is 0."
             return "softmax-diagonal-only", seen
     if not np.any(claimed[:, np.any(left, 0)] & there[:, np.any(left, 0)]):
@@ -129,7 +129,8 @@ def _shares(one: Local) -> tuple[str, str] | None:
     ways = []
     for k in one.wrong:
         got, true = (each[np.abs(each) > one.slack[k]] for each in (one.claimed[k], one.true[k]))
-        if min(len(got), len(true)) != 1 or np.ptp(got) + np.ptp(true) > 4 * np.max(one.slack[k]):
+        apart = np.ptp(got) + np.ptp(true)  # of equal shares, each off by as much as the slack to either side
+        if min(len(got), len(true)) != 1 or apart > 4 * np.max(one.slack[k]):
             return None
         ways.append((len(got), len(true)))
     if len(ways) < 2 or len(set(ways)) != 1:
@@ -144,24 +145,20 @@ def _shares(one: Local) -> tuple[str, str] | None:
 def _reordered(one: Local) -> tuple[str, str] | None:
     """The right values in other places, in each row; or the right rows for other upstream entries."""
     slack = float(np.max(one.slack))
-    if np.max(np.abs(one.claimed - one.true)) < 1e3 * slack:
+    if np.max(np.abs(one.claimed - one.true)) < EXCHANGED * slack:
         return None
     if np.all(np.abs(np.sort(one.claimed, 1) - np.sort(one.true, 1)) <= slack) and one.true.shape[1] > 1:
         same = _same_rows(one.claimed.T, one.true.T, slack)
         if same is None:
-            return (
-                "reordered",
-                "The values for each upstream entry are right, but they stand at the wrong entries.",
-            )
+            seen = "The values for each upstream entry are right, but they stand at the wrong entries."
+            return "reordered", seen
         moved = (f"entry {k} is that of {np.argmax(row)}" for k, row in enumerate(same) if not row[k])
-        return "reordered", f"The entries are right, but in another order: {some(moved, 4)}."
+        return "reordered", f"The entries are right, but in another order: {some(moved)}."
     same = _same_rows(one.claimed, one.true, slack) if np.all(np.any(one.is_there, 1)) else None
     if same is None or len(same) < 2:
         return None
-    return (
-        "upstream-reordered",
-        f"Upstream entry k is taken for another one: [{some(np.argmax(same, 1), 8)}].",
-    )
+    seen = f"Upstream entry k is taken for another one: [{some(np.argmax(same, 1))}]."
+    return "upstream-reordered", seen
 
 
 def _same_rows(claimed: Array, true: Array, slack: float) -> Array | None:
@@ -235,7 +232,7 @@ def _is_shared_term(one: Local) -> bool:
         return False
     for k in one.wrong:
         support = one.is_there[k] | one.is_claimed[k]
-        if np.sum(support) < 3 or not _is_sum_of([one.output], one, k, support):
+        if np.sum(support) < ENOUGH or not _is_sum_of([one.output], one, k, support):
             return False
     return True
 
@@ -265,7 +262,7 @@ def _shared_term(one: Local) -> tuple[str, str] | None:
     for k in one.wrong:
         support = one.is_there[k] | one.is_claimed[k]
         count, ones = int(np.sum(support)), np.ones_like(x)
-        if np.any(one.off[k] & ~support) or count < 3:
+        if np.any(one.off[k] & ~support) or count < ENOUGH:
             return None
         for words, parts in (
             ("the same number", [ones]),

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.local import Local, is_parallel
+from backprop.check.local import FACTORED, PARALLEL, Local, is_parallel
+from backprop.check.numeric.quotients import TINY
+from backprop.check.patterns import ENOUGH
 
 
 def outer_product(one: Local) -> tuple[str, str] | None:
-    """Of a ⊗ b in every row one factor is right and the other is not, and the one that is right is known.
+    """In every row a ⊗ b one factor is right and the other is wrong, and it is known what the right one is.
 
     It is known as x where it is a row of an input, and as the upstream gradient where it is 1 at its own entry.
     """
@@ -23,7 +25,7 @@ def outer_product(one: Local) -> tuple[str, str] | None:
         true, claimed = one.factors(k), one.factors(k, one.claimed)
         if true is None or claimed is None:
             return None
-        blur = one.blur(k) / max(1e-300, float(np.max(np.abs(one.claimed[k]))))
+        blur = one.blur(k) / max(TINY, float(np.max(np.abs(one.claimed[k]))))
         for axis in (0, 1):
             if is_parallel(true[axis], claimed[axis], blur):
                 right[axis] += 1
@@ -45,8 +47,8 @@ _UPSTREAM = "the upstream gradient"
 
 
 def _known_vector(unit: Array, one: Local, k: int) -> str:
-    """Of what a vector of unit length is a multiple: a row of an input by name, or the upstream gradient; or ""."""
-    used = np.flatnonzero(np.abs(unit) > 1e-9)
+    """The name of what a unit vector is a multiple of, a row of an input or the upstream gradient; else ""."""
+    used = np.flatnonzero(np.abs(unit) > PARALLEL)
     index = np.unravel_index(k, one.rows)
     if len(used) == 1:
         is_own = one.rows[-1] == len(unit) and used[0] == index[-1] and len(one.rows) > 1
@@ -56,7 +58,7 @@ def _known_vector(unit: Array, one: Local, k: int) -> str:
             continue
         rows = value.reshape(-1, len(unit)).astype(np.float64)
         size = np.linalg.norm(rows, axis=1)
-        if np.any((size > 0) & (np.abs(np.abs(rows @ unit) - size) <= 1e-9 * size)):
+        if np.any((size > 0) & (np.abs(np.abs(rows @ unit) - size) <= PARALLEL * size)):
             return name
     return ""
 
@@ -85,7 +87,7 @@ def _is_through(one: Local, through: Array, weight: Local, k: int, side: int) ->
     size = float(np.linalg.norm(direction))
     places = (one.claimed - one.true)[k].reshape(-1, len(through))
     used = places[np.any(np.abs(places) > one.blur(k), 1)].astype(np.float64)
-    if size < 1e-9 or not len(used):
+    if size < PARALLEL or not len(used):
         return False
     unit = direction / size
     rest = used - np.outer(used @ unit, unit)
@@ -94,7 +96,7 @@ def _is_through(one: Local, through: Array, weight: Local, k: int, side: int) ->
 
 def _room(one: Local, k: int, values: Array) -> float:
     """How far the values of a row that is a product may be from that product."""
-    return 20 * one.blur(k) + 1e-8 * float(np.max(np.abs(values)))
+    return FACTORED * (one.blur(k) + PARALLEL * float(np.max(np.abs(values))))
 
 
 def exchanged(one: Local, others: Mapping[str, Local]) -> tuple[str, str] | None:
@@ -134,7 +136,7 @@ def _is_exchanged(one: Local, w: Local, v: Local, rows: Array, k: int, side: int
 
 def other_delta(one: Local, others: Mapping[str, Local]) -> tuple[str, str] | None:
     """A vector that is a multiple of the δ of another tensor's gradient x ⊗ δ in every row, and not in truth."""
-    if len(one.columns) != 1 or one.columns[0] < 3 or len(one.wrong) < 2:
+    if len(one.columns) != 1 or one.columns[0] < ENOUGH or len(one.wrong) < 2:
         return None
     for name, weight in others.items():
         for axis in (0, 1) if weight.is_matrix and len(weight.true) == len(one.true) else ():
@@ -148,10 +150,10 @@ def other_delta(one: Local, others: Mapping[str, Local]) -> tuple[str, str] | No
 def _is_of_delta(one: Local, weight: Local, k: int, axis: int) -> bool:
     """Whether the claimed row is a multiple of a factor of another tensor's row, while the true row is not."""
     parts = weight.factors(k)
-    if parts is None or np.sum(np.abs(parts[axis]) > 1e-9) < 2:
+    if parts is None or np.sum(np.abs(parts[axis]) > PARALLEL) < 2:
         return False
     sizes = [float(np.linalg.norm(each[k])) for each in (one.claimed, one.true)]
-    if min(sizes) <= 20 * one.blur(k):
+    if min(sizes) <= FACTORED * one.blur(k):
         return False
     got, true = (
         is_parallel(parts[axis], each[k].astype(np.float64) / size, one.blur(k) / size)

@@ -184,7 +184,7 @@ def _input_ignored(seen: Evidence, name: str) -> Finding | None:
         return None
     before = _slope(seen, function.point, {}, places, along[0])
     for leaf in structure.leaves[:_MOST_INPUTS]:
-        if not function.room(3) or before is None:
+        if not function.room(3) or before is None:  # the gradient and the slope elsewhere, and one to spare
             return None
         other = _elsewhere(function.point, structure.places[leaf.name])
         rows = seen.gradient.rows(other)

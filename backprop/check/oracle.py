@@ -9,13 +9,23 @@ import contextlib
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.check.answers import Answer, read_answer, value_and_gradient
-from backprop.check.leaves import bits_of, float64_in_jax, format_of, read_numbers, round_to
+from backprop.check.leaves import (
+    BFLOAT,
+    HALF,
+    SINGLE,
+    bits_of,
+    float64_in_jax,
+    format_of,
+    read_numbers,
+    round_to,
+)
 from backprop.check.numeric.directions import Bounds, is_within
 from backprop.check.points import Structure
 from backprop.check.trees import copied
@@ -24,6 +34,8 @@ from backprop.errors import CheckError, OptionError
 
 # Budget: what a check is asked for: at most how many calls, and how exact a gradient.
 
+MAX_CALLS = 2000
+"""Allowed where nobody says how many: ten times what a right gradient takes, to find where a wrong one is wrong."""
 _ROOMY = 200
 """With fewer calls the noise is measured at one place only, and each entry is given few calls."""
 
@@ -70,6 +82,10 @@ def _quiet(*, wide: bool) -> Iterator[None]:
 
 _SEEN, _DISTINCT = 40, 4
 """Values that are kept to see their format, and how many different ones it takes to tell a format."""
+
+
+_TOWARDS_ZERO = (0.5, 0.25)
+"""Of the point: where a function that is flat at the point may move."""
 
 
 class OutOfCalls(Exception):
@@ -178,7 +194,7 @@ class FunctionOracle:
         """The eps (m,) of the narrowest format of which all values so far are numbers; of float64 where of none."""
         values = np.array(list(self.seen.values())).reshape(-1, self.value.size)
         found = np.full(self.value.shape, self.eps)
-        for bits in (24, 11, 8):
+        for bits in (SINGLE.bits, HALF.bits, BFLOAT.bits):
             with np.errstate(all="ignore"):
                 fits = np.all((round_to(values, bits) == values) | ~np.isfinite(values), axis=0)
             for k in np.flatnonzero(fits):  # a few values, or small whole numbers, are numbers of any format
@@ -186,6 +202,15 @@ class FunctionOracle:
                 if len(np.unique(column)) >= _DISTINCT and np.any(round_to(column, bits - 2) != column):
                     found[k] = max(found[k], 2.0 ** (1 - bits))
         return found
+
+    @cached_property
+    def natural(self) -> Array:
+        """The values (k, m) at the point and on the way from it to zero."""
+        return np.array([self.value, *(self.at(factor * self.point) for factor in _TOWARDS_ZERO)])
+
+    def natural_spread(self) -> Array:
+        """The range (m,) of the function on the way from the point to zero."""
+        return np.asarray(np.nan_to_num(np.ptp(self.natural, axis=0), nan=0, posinf=0))
 
     @property
     def eps(self) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.check.kinds import Confidence, Finding, found
+from backprop.check.numeric.quotients import TINY
 from backprop.check.words import some
 
 # Known: what is known of a tensor's true gradient, all its entries or its slopes along some directions.
@@ -16,8 +17,12 @@ from backprop.check.words import some
 
 CLEAR = 20
 """A value that is larger than this multiple of its tolerance is clearly not zero."""
-_LEAST = np.finfo(np.float64).tiny * 1e10
-"""The least tolerance, so that its inverse is a number."""
+EXCHANGED = 1e3
+"""Times its tolerance: an entry that another one stands for is off by more."""
+KNOWN_TO = 4
+"""Times the tolerance of what it was fitted to: how well a factor is known."""
+ENOUGH = 3
+"""Values that a pattern must explain at least to be certain: two it may explain by chance."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Known:
     def fitted(self, others: list[Array]) -> Array:
         """The coefficients with which the sum of other values (k,) comes nearest, in units of the tolerance."""
         use = self.usable
-        weight = 1 / np.maximum(self.tolerance[use], _LEAST)
+        weight = 1 / np.maximum(self.tolerance[use], TINY)
         weight = weight / np.max(weight)
         columns = np.stack([other[use] * weight for other in others], axis=1).astype(np.float64)
         found, *_ = np.linalg.lstsq(columns, (self.values[use] * weight).astype(np.float64), rcond=None)
@@ -76,6 +81,8 @@ def entries(expected: Array, tolerance: Array | float) -> Known:
 
 # Patterns: where in a tensor the error sits, for an error that has no known signature.
 
+_LISTED = 3
+"""Wrong entries that are told one by one."""
 _NEARLY_ALL = 0.9
 """Of the entries of a row, a column or a block: by chance one of its wrong entries may be right."""
 _SAME, _NEAR_ONE = 1e-6, 1e-3
@@ -99,7 +106,7 @@ def where(wrong: Array) -> str:
     count, size = int(wrong.sum()), wrong.size
     if count == size:
         return "Every entry is wrong." if size > 1 else "It is wrong."
-    if count <= 3:
+    if count <= _LISTED:
         places = ", ".join(str([int(k) for k in index]) for index in np.argwhere(wrong))
         return f"{count} of {size} entries {'is' if count == 1 else 'are'} wrong: {places}."
     share = f"{count} of {size} entries are wrong ({count / size:.0%})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -217,11 +218,7 @@ def structure_of(
     Raises `CheckError` where the point holds something else than that, NaN or infinity, or no number at all. what: is
     how the message calls it.
     """
-    ends = {path or "x": value for path, value in ends_of(point, root)}
-    if len(ends) < sum(1 for _ in ends_of(point)):
-        paths = [path for path, _ in ends_of(point, root)]
-        twice = next(path for path in paths if paths.count(path) > 1)
-        raise CheckError(f"Two tensors of the {what} are called {twice}; expected names that differ.")
+    ends = _ends_by_name(point, root, what)
     kinds = {path: _kind(value, path) for path, value in ends.items()}
     has_floating = "floating" in kinds.values()
     if fixed is None:
@@ -257,6 +254,16 @@ def structure_of(
         if not np.all(np.isfinite(array)):
             raise CheckError(f"The {what} has NaN or infinity in {leaf.name}; expected finite numbers.")
     return structure, structure.vector(dict(zip(structure.names, arrays, strict=True)))
+
+
+def _ends_by_name(point: Any, root: str, what: str) -> dict[str, Any]:
+    """What lies at the ends of a point, by name; raises `CheckError` where two of them have the same name."""
+    pairs = [(path or "x", value) for path, value in ends_of(point, root)]
+    paths = [path for path, _ in pairs]
+    twice = next((path for path, count in Counter(paths).items() if count > 1), None)
+    if twice is not None:
+        raise CheckError(f"Two tensors of the {what} are called {twice}; expected names that differ.")
+    return dict(pairs)
 
 
 def _wants_no_gradient(path: str, value: Any) -> bool:

@@ -17,7 +17,6 @@ from backprop.arrays import Array
 from backprop.check.behaviour import differing
 from backprop.check.forms import has_numbers, named_inputs
 from backprop.check.leaves import is_jax, is_torch, library, read, seeded_torch
-from backprop.check.numeric.directions import random_signs
 from backprop.check.points import Fixed, Structure, nothing_fixed, structure_of
 from backprop.check.trees import Constant, copied, ends_of, mapped
 from backprop.errors import CheckError
@@ -272,8 +271,3 @@ def upstream_like(outputs: Any, values: Mapping[str, Array]) -> Any:
         return np.zeros(shape, library("jax").dtypes.float0) if is_jax(constant.value) else None
 
     return structure.assemble(tensors, none)
-
-
-def drawn(count: int, rng: np.random.Generator) -> Array:
-    """Numbers of five bits, which every format holds, of either sign, between a half and one and a half."""
-    return np.asarray(rng.integers(8, 25, count) / 16 * random_signs(count, rng))

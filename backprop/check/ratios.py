@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.factors import number
+from backprop.check.factors import NEAR_ONE, number
 from backprop.check.kinds import Confidence, Finding
-from backprop.check.patterns import CLEAR, Suspect, entries
+from backprop.check.numeric.quotients import TINY
+from backprop.check.patterns import CLEAR, ENOUGH, KNOWN_TO, Suspect, entries
 from backprop.check.words import some
 
 _SURPLUS = 2
@@ -27,6 +28,8 @@ _EPSILON_CLEAR = 5
 """Times its uncertainty: an ε that is found alike in three entries or more is there."""
 _LARGEST_EPSILON = 0.1
 """An ε that is larger is none."""
+_SAME, _ALIKE = 1e-9, 1e-8
+"""Relative: what rounding in float64 leaves between two ways to compute a number, and between it and a fitted one."""
 _CASES, _BLURRED, _NOTABLE = 3, 1e-4, 1e-3
 """Numbers that are told from one another, how well each is known then, and how far from 1 one is."""
 _SHOWN = 4
@@ -40,7 +43,7 @@ def log_parameter(suspect: Suspect) -> list[Finding]:
     theta = suspect.parameter.reshape(suspect.got.shape).astype(np.float64)
     sizes = np.unique(np.abs(theta))
     # If θ is one number such as 2 or 1/2, the factor may have another cause.
-    usual = [abs(size * k - round(size * k)) < 1e-9 for size in sizes for k in (1, 2, 3)]
+    usual = [abs(size * k - round(size * k)) < _SAME for size in sizes for k in (1, 2, 3)]
     if len(sizes) < min(2, theta.size) or (theta.size == 1 and any(usual)):
         return []
     with np.errstate(all="ignore"):
@@ -48,7 +51,7 @@ def log_parameter(suspect: Suspect) -> list[Finding]:
     for words, factor in ways.items():
         if _explains(suspect, factor):
             count = suspect.known.informative()
-            sure: Confidence = "certain" if count >= 3 else "likely"
+            sure: Confidence = "certain" if count >= ENOUGH else "likely"
             counted = f"{count} {'entry' if count == 1 else 'entries'}"
             seen = f"got = expected {words}, to rounding, with θ = {suspect.name}, in {counted}."
             return suspect.finding("log-parameter", seen, sure)
@@ -57,7 +60,7 @@ def log_parameter(suspect: Suspect) -> list[Finding]:
 
 def epsilon(suspect: Suspect) -> list[Finding]:
     """got / expected = ((v + ε) / v)^q with one ε, where v is the parameter, or its square."""
-    if suspect.parameter is None or not suspect.is_whole or suspect.known.informative() < 3:
+    if suspect.parameter is None or not suspect.is_whole or suspect.known.informative() < ENOUGH:
         return []
     theta = suspect.parameter.reshape(suspect.got.shape).astype(np.float64)
     ways = {suspect.name: theta, f"{suspect.name}²": theta * theta}
@@ -88,11 +91,11 @@ def _epsilon_in(suspect: Suspect, v: Array, words: str) -> str:
 def _one_value(values: Array, blur: Array) -> float | None:
     """The number that all values are, each to its blur; None where they differ, or are about zero."""
     usable = np.isfinite(values) & np.isfinite(blur) & (blur > 0)
-    if usable.sum() < 3 or not np.all(np.isfinite(values)):
+    if usable.sum() < ENOUGH or not np.all(np.isfinite(values)):
         return None
     weight = 1 / blur[usable] ** 2
     value = float(np.sum(values[usable] * weight) / np.sum(weight))
-    fits = np.all(np.abs(values - value) <= 4 * np.maximum(blur, 0))
+    fits = np.all(np.abs(values - value) <= KNOWN_TO * np.maximum(blur, 0))
     return value if fits and abs(value) > _EPSILON_CLEAR * float(np.min(blur[usable])) else None
 
 
@@ -107,13 +110,13 @@ def penalty(suspect: Suspect) -> list[Finding]:
     difference = entries(got, known.tolerance)
     k, rest = (float(each) for each in difference.fitted([known.values, theta]))
     fits = difference.fits(k * known.values + rest * theta, 2 * max(1.0, abs(k)))
-    if not fits or abs(k - 1) < 1e-6 or abs(k) < 1e-9:
+    if not fits or abs(k - 1) < NEAR_ONE or abs(k) < _SAME:
         return []
     rate = rest / (1 - k)
     if np.all(np.abs(rest * theta)[known.usable] <= CLEAR * known.tolerance[known.usable]):
         return []
     seen = (
-        f"got = k · (expected - λ · {suspect.name}) + λ · {suspect.name} with k = {number(k, 1e-8)} and "
+        f"got = k · (expected - λ · {suspect.name}) + λ · {suspect.name} with k = {number(k)} and "
         f"λ = {rate:.4g}, to rounding: the data term is k times too large and the penalty is right; or all is k "
         f"times too large and {rest:.4g} · {suspect.name} is added."
     )
@@ -129,7 +132,7 @@ def along_an_axis(suspect: Suspect) -> list[Finding]:
         if k is None:
             continue
         word = ("row", "column")[axis] if suspect.got.ndim == 2 else f"slice of axis {axis}"
-        off = np.flatnonzero(np.abs(k - 1) > 1e-9)
+        off = np.flatnonzero(np.abs(k - 1) > _SAME)
         over_rest: dict[str, Array] = {}
         if suspect.parameter is not None:
             values = np.moveaxis(suspect.parameter.reshape(suspect.got.shape), axis, 0)
@@ -154,8 +157,8 @@ def slice_factors(got: Array, expected: Array, tolerance: Array, axis: int) -> A
     each, true, slack = (array.reshape(len(array), -1) for array in first)
     clear = np.abs(true) > CLEAR * slack
     with np.errstate(all="ignore"):
-        weight = np.where(clear, (1 / np.maximum(slack, 1e-300)) ** 2, 0)
-        weight = weight / np.max(weight, initial=1e-300)
+        weight = np.where(clear, (1 / np.maximum(slack, TINY)) ** 2, 0)
+        weight = weight / np.max(weight, initial=TINY)
         k = np.sum(weight * true * each, 1) / np.sum(weight * true * true, 1)
     k = np.where(np.any(clear, 1), k, 1.0).astype(np.float64)
     if not np.all(np.isfinite(k)):
@@ -175,7 +178,7 @@ def by_case(suspect: Suspect) -> list[Finding]:
     if np.any(suspect.wrong & ~clear):
         return []
     ratio = np.sort((suspect.got[clear] / expected[clear]).astype(np.float64))
-    blur = 4 * float(np.max(suspect.tolerance[clear] / np.abs(expected[clear]), initial=0.0))
+    blur = KNOWN_TO * float(np.max(suspect.tolerance[clear] / np.abs(expected[clear]), initial=0.0))
     if not len(ratio) or blur > _BLURRED:
         return []
     groups = np.split(ratio, np.flatnonzero(np.diff(ratio) > blur * np.maximum(1, np.abs(ratio[1:]))) + 1)
@@ -186,7 +189,7 @@ def by_case(suspect: Suspect) -> list[Finding]:
         return []
     if min(counts) < 2 or len(ratio) - len(groups) < 2 * _SURPLUS:
         return []
-    listed = ", ".join(f"{number(k, 1e-7)} in {len(group)}" for k, group in zip(numbers, groups, strict=True))
+    listed = ", ".join(f"{number(k)} in {len(group)}" for k, group in zip(numbers, groups, strict=True))
     seen = f"got / expected is one of {len(groups)} numbers: {listed} entries, to rounding."
     return suspect.finding("factor-by-case", seen)
 
@@ -209,14 +212,18 @@ def known_as(k: Array, point: Mapping[str, Array], more: Mapping[str, Array] | N
     An ε beside a statistic is allowed for, and said.
     """
     for words, values in _candidates(k, point):
-        if np.all(np.abs(values - k) <= 1e-8 * np.abs(k)):
+        if np.all(np.abs(values - k) <= _ALIKE * np.abs(k)):
             return words
     for name, values in (more or {}).items():
         for sign, how in ((1, name), (-1, f"1 / {name}")):
             with np.errstate(all="ignore"):
                 beside = (k**sign) ** 2 - values**2
-            room = 1e-9 * np.max(values**2, initial=0)
-            if np.all(np.isfinite(beside)) and np.ptp(beside) <= room and abs(beside[0]) < 0.01:
+            room = _SAME * np.max(values**2, initial=0)
+            if (
+                np.all(np.isfinite(beside))
+                and np.ptp(beside) <= room
+                and abs(beside[0]) < _LARGEST_EPSILON**2
+            ):
                 value = float(np.mean(beside))
                 return how if abs(value) <= room else f"{how}, with ε = {value:.3g} in its square"
     return ""

@@ -18,9 +18,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.factors import multiple, number
+from backprop.check.factors import NEAR_ONE, multiple, number
 from backprop.check.kinds import Finding
-from backprop.check.patterns import CLEAR, Suspect, difference, is_diagonal, where
+from backprop.check.numeric.quotients import TINY
+from backprop.check.patterns import CLEAR, ENOUGH, EXCHANGED, Suspect, difference, is_diagonal, where
 from backprop.check.words import listed
 from backprop.verify.agreement import norm
 
@@ -38,7 +39,7 @@ def summed(suspect: Suspect) -> list[Finding]:
     """Axes that were not summed over, or summed over too many."""
     if suspect.summed:
         words, k = listed(suspect.summed), multiple(suspect.known, suspect.known.of(suspect.got))
-        said = "" if k is None else f"summed over axis {words} it is {number(k, 1e-9)} · expected"
+        said = "" if k is None else f"summed over axis {words} it is {number(k)} · expected"
         if suspect.known.fits(suspect.known.of(suspect.got), 2):
             said = f"its sum over axis {words} is the right gradient, to rounding"
         seen = f"Its shape is {suspect.raw_shape}; {said}."
@@ -85,10 +86,10 @@ def sum_of_another(suspect: Suspect) -> list[Finding]:
 
 def moved(suspect: Suspect) -> list[Finding]:
     """The right values in another order."""
-    if not suspect.is_whole or suspect.got.ndim == 0 or suspect.known.informative() < 3:
+    if not suspect.is_whole or suspect.got.ndim == 0 or suspect.known.informative() < ENOUGH:
         return []
     got, expected, slack = suspect.got, suspect.expected, 2 * float(np.max(suspect.tolerance))
-    if np.max(np.abs(got - expected)) < 1e3 * slack:  # errors so small may be no exchange
+    if np.max(np.abs(got - expected)) < EXCHANGED * slack:
         return []
     shift = _shift(got, expected, slack)
     if shift is not None:
@@ -99,17 +100,17 @@ def moved(suspect: Suspect) -> list[Finding]:
     for words, order in orders(expected):
         if order.shape == got.shape and np.all(np.abs(order - got) <= slack):
             return suspect.finding("reordered", f"The values are the right ones, {words}.")
-    if len(np.unique(np.round(expected / max(slack, 1e-300)))) < min(4, expected.size):
+    if len(np.unique(np.round(expected / max(slack, TINY)))) < min(_DISTINCT, expected.size):
         return []
     return suspect.finding("reordered", "The values are the right ones, in another order.")
 
 
 def _shift(got: Array, expected: Array, slack: float) -> tuple[int, ...] | None:
-    """By how much along each axis got is the truth that was moved by one, but for what lies at the edge then."""
+    """The shift, 1, 0 or -1 along each axis, by which the truth becomes what was got, except at its edges."""
     for by in itertools.product((0, 1, -1), repeat=got.ndim) if got.ndim <= _MOST_AXES else ():
         to, of = ([slice(max(sign * k, 0), min(sign * k, 0) or None) for k in by] for sign in (1, -1))
         here, there = got[tuple(to)], expected[tuple(of)]
-        values = np.unique(np.round(there / max(slack, 1e-300)))
+        values = np.unique(np.round(there / max(slack, TINY)))
         is_most = any(by) and 2 * here.size >= got.size and len(values) >= _DISTINCT
         if is_most and np.all(np.abs(here - there) <= slack):
             return by
@@ -133,7 +134,7 @@ def orders(values: Array) -> Iterator[tuple[str, Array]]:
 
 def left_out(suspect: Suspect) -> list[Finding]:
     """Every entry is right, or 0 where it should not be."""
-    if not (suspect.is_whole or suspect.is_jacobian) or suspect.got.size < 3:
+    if not (suspect.is_whole or suspect.is_jacobian) or suspect.got.size < ENOUGH:
         return []
     expected, wrong = suspect.expected, suspect.wrong
     clear = np.abs(expected) > 2 * CLEAR * suspect.tolerance
@@ -142,7 +143,7 @@ def left_out(suspect: Suspect) -> list[Finding]:
         return []
     signs = set(np.sign(expected[wrong])), set(np.sign(expected[kept]))
     is_cut = suspect.is_whole and signs in (({-1.0}, {1.0}), ({1.0}, {-1.0}))
-    if is_cut and min(np.sum(wrong), np.sum(kept)) >= 3:
+    if is_cut and min(np.sum(wrong), np.sum(kept)) >= ENOUGH:
         side = "negative" if signs[0] == {-1.0} else "positive"
         seen = f"Every {side} entry is 0, and every other one is right, to rounding."
         return suspect.finding("relu-of-delta", seen)
@@ -167,7 +168,7 @@ def diagonal(suspect: Suspect) -> list[Finding]:
 
 def mask_left_out(suspect: Suspect) -> list[Finding]:
     """Every entry is right, but for some that should be 0 and are not."""
-    if not suspect.is_whole or suspect.got.size < 3:
+    if not suspect.is_whole or suspect.got.size < ENOUGH:
         return []
     clear, off = suspect.clear, np.abs(suspect.got - suspect.expected)
     if np.any(suspect.wrong & clear) or np.sum(clear) < 2 or np.sum(off > CLEAR * suspect.tolerance) < 2:
@@ -196,14 +197,14 @@ def clipped(suspect: Suspect) -> list[Finding]:
         and np.sum(wrong) >= 2
         and np.all(np.abs(expected[wrong]) > bound)
         and np.ptp(np.abs(expected[wrong])) > np.max(slack)  # of one size, it may be a factor
-        and np.all(np.abs(got - cut) <= slack + 1e-12 * bound)
+        and np.all(np.abs(got - cut) <= slack)
     ):
         count = int(np.sum(wrong))
         seen = f"{count} of {got.size} entries are ±{bound:.6g} where the truth is larger; the rest is right."
         return suspect.finding("clipped", seen)
     k = multiple(suspect.known, suspect.known.of(got))
     # A factor of a half is no clipping, whatever the norm is.
-    if k is None or not 0 < k < 1 - 1e-6 or "/" in number(k, 1e-7):
+    if k is None or not 0 < k < 1 - NEAR_ONE or "/" in number(k):
         return []
     for size, what in ((norm(got), "its norm"), (suspect.total, "the norm of the whole gradient")):
         if size is not None and _is_round(size):
@@ -216,8 +217,8 @@ def _is_round(size: float) -> bool:
     """Whether a norm is a number that a person chooses: one or two digits."""
     if not np.isfinite(size) or size <= 0:
         return False
-    digits = size / 10 ** np.floor(np.log10(size * (1 + 1e-12)))
-    return any(abs(digits - each) < 1e-7 * each for each in _ROUND)
+    digits, _, _ = f"{size:.7e}".partition("e")
+    return float(digits) in _ROUND
 
 
 def subsets(ndim: int) -> Iterator[tuple[int, ...]]:
@@ -235,7 +236,7 @@ def sum_not_zero(name: str, true: Array, claimed: Array, slack: Array, first: in
         over = tuple(first + axis for axis in axes)
         sums, got, room, size = (each.sum(over) for each in (true, claimed, slack, np.abs(true)))
         if (
-            true.size < 3 * max(1, np.size(sums))
+            true.size < ENOUGH * max(1, np.size(sums))
             or np.sum(size > CLEAR * room) < 2
             or np.any(np.abs(sums) > room)
         ):

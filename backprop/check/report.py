@@ -13,7 +13,7 @@ from backprop.check.kinds import Finding
 from backprop.check.numeric.verdict import TensorVerdict
 from backprop.check.patterns import Known, Suspect, difference
 from backprop.check.rearranged import invariance, mask_left_out
-from backprop.check.result import GradientCheck, TensorCheck, Verdict
+from backprop.check.result import GradientCheck, TensorCheck, verdict_of
 from backprop.check.signatures import signatures, unknown
 from backprop.check.words import some
 from backprop.verify.agreement import norm
@@ -62,7 +62,7 @@ def report(seen: Evidence, look: Look = lambda names: {}) -> GradientCheck:
             f"{float(steps.comparison.value[k]):.6g}, and that of the gradient is "
             f"{float(steps.comparison.claimed[k]):.6g}."
         )
-    verdict: Verdict = "wrong" if is_wrong else "undecided" if is_open else "right"
+    verdict = verdict_of(wrong=is_wrong, undecided=is_open)
     if seen.own.has_state:
         notes.append("The function gives different values for equal calls: there is nothing to compare with.")
     if seen.check is not None and seen.check.disproved:

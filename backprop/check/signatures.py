@@ -17,10 +17,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from backprop.arrays import Array
 from backprop.check.factors import conjugated, factor, transposed
 from backprop.check.kinds import Finding, found
-from backprop.check.patterns import CLEAR, Known, Suspect, pattern
+from backprop.check.leaves import BFLOAT, HALF, SINGLE, round_to
+from backprop.check.patterns import CLEAR, ENOUGH, Known, Suspect, pattern
 from backprop.check.ratios import along_an_axis, by_case, epsilon, log_parameter, penalty
 from backprop.check.rearranged import (
     clipped,
@@ -120,7 +120,7 @@ def _weight_decay(suspect: Suspect) -> list[Finding]:
     # Where the parameter is a multiple of the gradient, λ·parameter is a constant factor as well.
     multiple = Known(decay, known.tolerance)
     (along,) = multiple.fitted([known.values])
-    likely = np.sum(use) < 3 or multiple.fits(along * known.values, 2)
+    likely = np.sum(use) < ENOUGH or multiple.fits(along * known.values, 2)
     kind = "weight-decay-extra" if rate > 0 else "weight-decay-missing"
     sides = "got - expected" if rate > 0 else "expected - got"
     evidence = f"{sides} = λ · {suspect.name} with λ = {abs(rate):.4g}, to rounding."
@@ -146,7 +146,7 @@ def swapped(suspect: Suspect) -> list[Finding]:
             continue
         part = tuple(slice(size) for size in suspect.got.shape)
         of_part = Known(*(each.reshape(larger)[part].reshape(-1) for each in (known.values, known.tolerance)))
-        if of_part.informative() >= 4 and of_part.fits(got.astype(known.values.dtype), 2):
+        if of_part.informative() > ENOUGH and of_part.fits(got.astype(known.values.dtype), 2):
             listed = ", ".join(f":{size}" for size in suspect.got.shape)
             seen = f"It is [{listed}] of the gradient of {other}, to rounding."
             return suspect.finding("swapped-tensors", seen)
@@ -159,10 +159,8 @@ def swapped(suspect: Suspect) -> list[Finding]:
 # stored in it. Or the gradient gives the same answer for arguments that are rounded to that dtype. The size of an
 # error proves nothing: an ε in a logarithm or an early update can be as small as that rounding.
 
-_FORMATS = (("float32", 2.0**-23), ("float16", 2.0**-10), ("bfloat16", 2.0**-7))
-"""Narrower formats, and their eps."""
-_SINGLE = 2.0**-20
-"""Eight roundings of float32: how far float32 arguments may move a gradient, relative to its norm."""
+_MOVED = 8 * SINGLE.eps
+"""How far float32 arguments may move a gradient, relative to its norm."""
 
 
 def lower_precision(suspect: Suspect) -> list[Finding]:
@@ -173,23 +171,18 @@ def lower_precision(suspect: Suspect) -> list[Finding]:
     if error == 0:  # it is wrong only at kinks
         return []
     off = f"‖got - expected‖ / ‖expected‖ = {error:.1e}."
-    for name, eps in _FORMATS:
-        if np.any(got) and _stored(suspect.got.reshape(-1), name) and error <= eps:
-            return suspect.finding("lower-precision", f"Every entry is a {name} number; {off}")
+    for form in (SINGLE, HALF, BFLOAT):
+        if (
+            np.any(got)
+            and error <= form.eps
+            and np.array_equal(round_to(suspect.got, form.bits), suspect.got)
+        ):
+            return suspect.finding("lower-precision", f"Every entry is a {form.name} number; {off}")
     narrow = suspect.in_float32
-    if narrow is not None and np.array_equal(narrow, suspect.got) and error <= _SINGLE:
+    if narrow is not None and np.array_equal(narrow, suspect.got) and error <= _MOVED:
         evidence = f"The gradient is the same at the point rounded to float32; {off}"
         return suspect.finding("lower-precision", evidence)
     return []
-
-
-def _stored(values: Array, name: str) -> bool:
-    """Whether every value is a number of the format."""
-    with np.errstate(all="ignore"):
-        single = values.astype(np.float32)
-        if name == "bfloat16":  # bfloat16: the upper half of a float32
-            return bool(np.all(single == values) and not np.any(single.view(np.uint32) & np.uint32(0xFFFF)))
-        return bool(np.all(values.astype(np.dtype(name)).astype(values.dtype) == values))
 
 
 def truncated(suspect: Suspect) -> list[Finding]:

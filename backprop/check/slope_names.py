@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.numeric.quotients import TINY
 
 _SAME = 1e-9
 """Of the largest slope: what two ways to write the same slope differ by."""
@@ -31,7 +32,7 @@ def named_slope(
 def is_same_slope(one: Array, other: Array, relative: float = _SAME) -> bool:
     """Whether slopes are the same, to rounding."""
     off = np.max(np.abs(one - other), initial=0)
-    return bool(off <= relative * np.max(np.abs(one), initial=1e-300))  # False for NaN
+    return bool(off <= relative * np.max(np.abs(one), initial=TINY))  # False for NaN
 
 
 def slopes_at(z: Array, y: Array, name: str) -> dict[str, Array]:

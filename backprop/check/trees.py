@@ -42,7 +42,7 @@ class Constant:
     array: Array | None = None
 
     def build(self, dtype: DType | None) -> Any:
-        """It, in memory of its own."""
+        """The part, in memory of its own."""
         if dtype is None or self.leaf is None or self.array is None:
             return copied(self.value)
         return self.leaf.build(self.array, dtype)

@@ -20,6 +20,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.around import OTHER, as_means, aside, is_near, kinks_of_a_mean
 from backprop.check.evidence import Evidence, gather
+from backprop.check.factors import NEAR_ONE
 from backprop.check.kinds import found
 from backprop.check.lines.sites import Site
 from backprop.check.lines.switches import Switches, switched
@@ -214,7 +215,7 @@ def _multiple(values: Array, of: Array) -> float | None:
     flat, of = values.reshape(-1).astype(np.float64), of.astype(np.float64)
     size = float(of @ of)
     k = float(flat @ of) / size if size > 0 else 0.0
-    return k if k and np.max(np.abs(flat - k * of)) <= 1e-6 * np.max(np.abs(flat)) else None
+    return k if k and np.max(np.abs(flat - k * of)) <= NEAR_ONE * np.max(np.abs(flat)) else None
 
 
 def _fixed(seen: Evidence, point: Array, wrong: frozenset[str]) -> frozenset[str]:

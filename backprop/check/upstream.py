@@ -15,19 +15,19 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.evidence import Evidence
 from backprop.check.kinds import Finding, found
-from backprop.check.numeric.directions import random_direction
+from backprop.check.numeric.directional import ROUNDINGS
+from backprop.check.numeric.directions import drawn
 from backprop.check.numeric.looks import compare
 from backprop.check.numeric.noise import relative_tolerance
+from backprop.check.numeric.tensors import two_directions
 from backprop.check.oracle import Budget, GradientOracle, OutOfCalls
-from backprop.check.product import Product, drawn
+from backprop.check.product import Product
 
 _LARGER = 1024.0
 """Times the upstream gradient: what a clipped gradient does not follow. It is a power of two, to round nothing."""
 _NARROW = 2.0**-12
 """Formats with a larger eps reach so far less that `_LARGER_IF_NARROW` is all that they are asked for."""
 _LARGER_IF_NARROW = 8.0
-_ROUNDINGS = 32.0
-"""Times the rounding that was measured of a gradient: what it may be for other upstream gradients."""
 _TRUTH_CALLS = 200
 """Calls of the function that the truth for another upstream gradient may take."""
 MOST_BLURRED = 0.25
@@ -52,6 +52,7 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
     other = np.where(product.upstream != 0, drawn(len(product.upstream), rng), 0)
     look = _Look(seen, product, np.where(other == product.upstream, -other, other))
     exact = max(seen.check.rows_eps, seen.function.coarse)
+    # The errors of B(u), B(v), B(u/2 + v), and of their sum.
     slack = max(relative_tolerance(exact, MOST_BLURRED), 4 * (rtol or 0))
     wrong = {each.tensor.name for each in seen.verdicts if each.wrong}
     nonlinear = look.nonlinear(slack, _LARGER if exact < _NARROW else _LARGER_IF_NARROW)
@@ -143,7 +144,7 @@ class _Look:
         if off <= slack * size:
             return None
         check.look_at_rounding()
-        return off if off > slack * size + _ROUNDINGS * float(np.max(check.rounding[0, places])) else None
+        return off if off > slack * size + ROUNDINGS * float(np.max(check.rounding[0, places])) else None
 
     def unused(self, name: str, *, in_part: bool) -> Finding | None:
         """The part of the upstream gradient that a tensor does not see: all; all but the first; an output's.
@@ -221,10 +222,7 @@ class _Look:
         beside = replace(check, function=other, claimed=claimed, rows_at=None, refine=None, beside=None)
         where = function.structure.places[name]
         try:
-            return all(
-                compare(beside, random_direction(where, check.scales, check.rng, by_tensor=each)).clean
-                for each in (True, False)
-            )
+            return all(compare(beside, direction).clean for direction in two_directions(check, where))
         except OutOfCalls:
             return False
         finally:

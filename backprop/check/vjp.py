@@ -22,12 +22,12 @@ from backprop.check.leaves import is_none
 from backprop.check.lines.find import search, with_lines
 from backprop.check.lines.program import Program
 from backprop.check.look import look_closer
-from backprop.check.oracle import Budget, FunctionOracle
+from backprop.check.numeric.directions import drawn
+from backprop.check.oracle import MAX_CALLS, Budget, FunctionOracle
 from backprop.check.points import Fixed, Structure, nothing_fixed
 from backprop.check.product import (
     Forward,
     Product,
-    drawn,
     forward_pass,
     outputs_of,
     pull_back_in_jax,
@@ -51,7 +51,7 @@ def check_vjp(
     *,
     cache: bool | None = None,
     rng: np.random.Generator | None = None,
-    max_calls: int = 2000,
+    max_calls: int = MAX_CALLS,
     batch_size: int | None = None,
     rtol: float | None = None,
 ) -> GradientCheck:
@@ -100,23 +100,30 @@ def check_vjp(
 
 
 def _product(
-    forward: Any,
-    backward: Any,
-    inputs: Any,
-    cache: bool | None,
-    rng: np.random.Generator,
-    is_setting: Fixed | None = None,
+    forward: Any, backward: Any, inputs: Any, cache: bool | None, rng: np.random.Generator
 ) -> Product:
-    """Everything that the inputs and one call of forward tell.
-
-    is_setting: which numbers have no gradient. Python's own have none, unless the first answer has one for them.
-    """
-    passed = forward_pass(forward, inputs, backward, is_setting or _is_python_number(inputs))
-    run, structure, x = passed.run, passed.structure, passed.point
+    """Everything that the inputs and one call of forward tell."""
+    is_number = _is_python_number(inputs)  # has no gradient, unless the first answer has one for it
+    passed = forward_pass(forward, inputs, backward, is_number)
     if passed.autodiff is not None:
         return _by_autodiff(passed, rng)
-    returned = run(structure.build(x))
-    forms = forms_of_backward(returned, list(passed.inputs), cache)
+    form, claimed = _form_of(backward, passed, cache)
+    moved, still = _told_by(claimed, passed)
+    if moved or still:
+
+        def told(path: str, value: Any) -> bool:
+            is_still = any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in still)
+            return is_still or (is_number(path, value) and path not in moved)
+
+        passed = forward_pass(forward, inputs, backward, told)
+        form, _ = _form_of(backward, passed, cache)
+    return _by_hand(backward, passed, form, rng)
+
+
+def _form_of(backward: Any, passed: Forward, cache: bool | None) -> tuple[Form, dict[str, Any]]:
+    """The way to call backward, and the gradients that it gives then for some upstream gradient."""
+    run, structure, x = passed.run, passed.structure, passed.point
+    forms = forms_of_backward(run(structure.build(x)), list(passed.inputs), cache)
 
     def arguments(form: Form, factor: float) -> Sequence[Any]:
         point = structure.build(x)
@@ -132,18 +139,13 @@ def _product(
         return tensors, not any(each.kind in ("wrong-shape", "wrong-name") for each in seen.findings)
 
     keyword = "cache=True or cache=False" if cache is None else None
-    form, claimed = choose(forms, backward, arguments, read, "backward", keyword)
-    if is_setting is None:
-        moved, still = _told_by(claimed, passed)
-        if moved or still:
-            known = _is_python_number(inputs)
+    return choose(forms, backward, arguments, read, "backward", keyword)
 
-            def told(path: str, value: Any) -> bool:
-                is_still = any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in still)
-                return is_still or (known(path, value) and path not in moved)
 
-            return _product(forward, backward, inputs, cache, rng, told)
-    output = outputs_of(form.outputs(returned))
+def _by_hand(backward: Any, passed: Forward, form: Form, rng: np.random.Generator) -> Product:
+    """The product with a backward pass that is called in this form."""
+    run, structure, x = passed.run, passed.structure, passed.point
+    output = outputs_of(form.outputs(run(structure.build(x))))
 
     def pull(point: dict[str, Any], upstream: Callable[[Any], Any]) -> Any:
         back = run(point)

@@ -37,10 +37,24 @@ def describe(value: Any) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
-_BEFORE, _AFTER = "(?:d|g|grad|gradient|del|delta|nabla|dld|djd|dlossd|dcostd)?", "(?:grad|gradient|bar)?"
+_BEFORE = "d|g|grad|gradient|del|delta|dl_?d|dj_?d|dloss_?d|dcost_?d|nabla"
+_AFTER = "grad|gradient|bar|delta"
 """What the name of a gradient has before or after the parameter's name."""
 _ALIKE = 0.6
 """The least share of letters that a misspelt name has in common with the right one: `difflib`'s default."""
+
+
+def plain(name: str) -> str:
+    """A name without what people spell in different ways: capitals, underscores, spaces."""
+    return re.sub(r"[_ ]", "", name.casefold())
+
+
+def is_gradient_of(name: str, of: str) -> bool:
+    """Whether `name` is a usual name for the derivative by `of`: dh, d_h, grad_h, h_grad, dL_dh; or h itself."""
+    if not name or not of:
+        return False
+    wanted = re.escape(of)
+    return re.fullmatch(f"(?:(?:{_BEFORE})_?)?{wanted}(?:_?(?:{_AFTER}))?", name, re.IGNORECASE) is not None
 
 
 def same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
@@ -48,16 +62,11 @@ def same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
 
     A missing name that two unknown names could mean is left out.
     """
-
-    def plain(name: str) -> str:
-        return name.casefold().replace("_", "").replace(" ", "")
-
     same: dict[Any, Any] = {}
     names = [key for key in extra if isinstance(key, str)]
     for key in missing:
         if isinstance(key, str):
-            wanted = re.escape(plain(key))
-            fits = [each for each in names if re.fullmatch(f"{_BEFORE}{wanted}{_AFTER}", plain(each))]
+            fits = [each for each in names if is_gradient_of(plain(each), plain(key))]
             if len(fits) == 1:
                 same[key] = fits[0]
     taken = list(same.values())

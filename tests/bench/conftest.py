@@ -10,7 +10,7 @@ import pytest
 from instrument import Instrument
 
 from backprop import find_strategy
-from backprop.bench.forecast import Budget
+from backprop.bench.budget import Budget
 from backprop.bench.journal import read_journal
 from backprop.bench.machine import Limits
 from backprop.bench.quick_look import QuickLook

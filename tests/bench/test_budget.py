@@ -3,8 +3,8 @@
 import pytest
 from tables import sentence
 
-from backprop.bench import forecast
-from backprop.bench.forecast import Budget
+from backprop.bench import budget
+from backprop.bench.budget import Budget
 from backprop.errors import BudgetError
 
 MEMORY = {
@@ -60,7 +60,7 @@ def test_a_number_that_overflows_and_a_unit_of_another_kind_are_refused(memory, 
 
 
 def test_by_default_half_of_the_free_memory_and_a_minute(monkeypatch):
-    monkeypatch.setattr(forecast, "default_memory_bytes", lambda: 123.0)
+    monkeypatch.setattr(budget, "default_memory_bytes", lambda: 123.0)
     assert Budget.parse(None, None) == Budget(123.0, 60.0)
 
 
@@ -69,4 +69,4 @@ def test_half_of_the_memory_that_is_available(monkeypatch):
 
     available = type("Memory", (), {"available": 10**9})
     monkeypatch.setattr(psutil, "virtual_memory", lambda: available)
-    assert forecast.default_memory_bytes() == 5e8
+    assert budget.default_memory_bytes() == 5e8

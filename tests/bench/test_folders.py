@@ -11,8 +11,8 @@ from tables import sentence
 
 from backprop.bench.commands.run import _going_on
 from backprop.bench.files import LATEST, found, keep, lead_to, new_folder
-from backprop.bench.journal import make_room, read_journal
-from backprop.bench.report import html, older_files, pictures, write_reports
+from backprop.bench.journal import read_journal
+from backprop.bench.report import html, make_room, older_files, pictures, write_reports
 from backprop.errors import OutputError
 
 PREDICT = ("run", "--predict", "--scenario", "toy", "--strategy", "short-form")
@@ -63,11 +63,11 @@ def test_a_finished_run_is_not_replaced_and_fresh_says_what_it_replaces(tmp_path
 
 def test_a_file_that_is_there_is_kept_unless_fresh(tmp_path, capsys):
     path = tmp_path / "page.html"
-    keep("The file", [path], fresh=False)
+    keep([path], fresh=False)
     path.write_text("mine")
     with pytest.raises(OutputError, match="is there; expected another place, or --fresh"):
-        keep("The file", [path], fresh=False)
-    keep("The file", [path], fresh=True)
+        keep([path], fresh=False)
+    keep([path], fresh=True)
     assert str(path) in capsys.readouterr().err
 
 

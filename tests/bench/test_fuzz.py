@@ -19,8 +19,8 @@ from tables import PROPERTY, sentence
 
 from backprop import Network
 from backprop.arrays import check_dtype
+from backprop.bench.budget import Budget
 from backprop.bench.comparison import compare_runs
-from backprop.bench.forecast import Budget
 from backprop.bench.journal import NAME, finished_groups, read_journal
 from backprop.bench.machine import Limits
 from backprop.bench.record import to_json

@@ -9,7 +9,8 @@ from planted import wrong
 from backprop import Network
 from backprop.bench import group as module
 from backprop.bench.baselines import LOSS, PRODUCTS, TWIN
-from backprop.bench.forecast import Budget, Speeds
+from backprop.bench.budget import Budget
+from backprop.bench.forecast import Speeds
 from backprop.bench.group import Group
 from backprop.bench.machine import Limits
 from backprop.bench.scenarios import Scenario

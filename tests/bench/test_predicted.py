@@ -8,7 +8,8 @@ from command import backprop
 from planted import failing
 
 from backprop import Cost, Network, blas
-from backprop.bench.forecast import Budget, Speeds, predicted_time
+from backprop.bench.budget import Budget
+from backprop.bench.forecast import Speeds, predicted_time
 from backprop.bench.journal import read_journal
 from backprop.bench.machine import Limits
 from backprop.bench.places import NOTE, Place, Predicted

@@ -11,8 +11,8 @@ from outside.strategies import Checkpointed
 from planted import failing
 
 from backprop import BackpropError, Network, installed_strategies
+from backprop.bench.budget import Budget
 from backprop.bench.console import make_console
-from backprop.bench.forecast import Budget
 from backprop.bench.machine import Limits
 from backprop.bench.places import Predicted
 from backprop.bench.prediction import predictions, print_predictions, saved_by_layer

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from typing import get_args
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from rows import ANY_ROW, MANY_FIELDS, agreement, record, write_journal
 from tables import sentence
 
 from backprop.bench.journal import read_journal
-from backprop.bench.record import MEASURED, STATUSES, Record, to_json
+from backprop.bench.record import MEASURED, Record, Status, to_json
 from backprop.bench.report.frame import load_run
 from backprop.errors import RecordError
 
@@ -91,7 +92,7 @@ def test_a_prediction_beyond_what_an_integer_column_holds_is_a_float(predicted, 
 
 def test_measured_are_the_cells_that_have_figures():
     assert (
-        {status for status in STATUSES if record(status=status).measured}
+        {status for status in get_args(Status) if record(status=status).measured}
         == set(MEASURED)
         == {"ok", "disagrees"}
     )
@@ -99,7 +100,7 @@ def test_measured_are_the_cells_that_have_figures():
 
 def test_the_statuses_are_those_of_the_design():
     design = "ok disagrees over-memory-budget over-time-budget timed-out out-of-memory crashed"
-    assert set(STATUSES) == {*design.split(), "unsupported", "unavailable", "predicted"}
+    assert set(get_args(Status)) == {*design.split(), "unsupported", "unavailable", "predicted"}
 
 
 def test_every_column_is_documented_once_and_nothing_else_is():

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from over import over, part
 from tables import PROPERTY
 
+from backprop.bench.stability import first_turns, unstable
 from backprop.bench.statistics import (
     SAME,
     SIGNIFICANCE,
     STARTS_TO_CLAIM,
     Estimate,
     combined,
-    first_turns,
     fit_exponent,
     geometric_mean,
     holm,
@@ -33,7 +33,6 @@ from backprop.bench.statistics import (
     share_of,
     time_of,
     turn_ratios,
-    unstable,
     verdict,
 )
 

@@ -10,12 +10,12 @@ from rows import RUN, agreement, left_out, record, write_journal, wrong
 
 from backprop import Network, installed_strategies
 from backprop.bench.accuracy import ErrorRow
+from backprop.bench.budget import Budget
 from backprop.bench.check.job import Job
-from backprop.bench.check.judge import Answers
+from backprop.bench.check.judge import Checked
 from backprop.bench.check.show import show, show_kinds
 from backprop.bench.commands.list import print_listing
 from backprop.bench.console import finish_run, make_console
-from backprop.bench.forecast import Budget
 from backprop.bench.machine import Limits
 from backprop.bench.prediction import predictions, print_predictions
 from backprop.bench.record import Results
@@ -154,7 +154,7 @@ def test_list_has_every_name(width):
     assert "∂z/∂W" in text
 
 
-CHECKED = Answers(
+CHECKED = Checked(
     check={
         "verdict": "wrong",
         "tensors": [
@@ -194,7 +194,7 @@ CHECKED = Answers(
 @every_width
 def test_check_shows_tensor_verdict_and_error(width):
     job = Job("g.py:gradient", "784-512-10", "relu", "cross-entropy", 16, "float64", 0, 0.0, 1, None)
-    text = capture(width, lambda: show(job, CHECKED))
+    text = capture(width, lambda: show(job, CHECKED, "text", False))
     lines = rows_of(text, ["W1", "b1", "W2", "W1[783, 511]", "gradient", "layerwise-vjp"])
     for tensor, verdict in (("W1", "wrong"), ("b1", "right"), ("W2", "undecided")):
         assert verdict in lines[tensor]

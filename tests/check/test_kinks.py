@@ -5,7 +5,7 @@ import pytest
 
 from backprop import Batch, Network
 from backprop.check.network import check_network_gradient
-from backprop.check.network.subgradients import CONVENTIONS
+from backprop.check.network.truth import CONVENTIONS
 from backprop.verify import reference_gradient
 
 pytestmark = pytest.mark.usefixtures("without_lines")

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import backprop
+from backprop.check.entry import Entry
 from backprop.check.kinds import Finding
-from backprop.check.result import Entry, GradientCheck, Kink, StepCurve, TensorCheck
+from backprop.check.result import GradientCheck, Kink, StepCurve, TensorCheck
 
 WRONG = GradientCheck(
     verdict="wrong",

@@ -17,7 +17,7 @@ from os import _exit, dup2, getpid
 from os import open as open_file
 from typing import IO, Any
 
-from backprop import Parameters
+from backprop import Batch, Network, Parameters
 from backprop.bench.check.cost import measure_costs
 from backprop.bench.check.job import Job
 from backprop.bench.check.target import call_target, load_target
@@ -108,14 +108,9 @@ class _User:
 
         arguments: in this package's layout; the function is handed them in its own, made once.
         """
-        network = job.network()
-        tensors, inputs, labels = arguments
-        params = Parameters.from_mapping(network.layout, tensors, job.dtype)
-        batch = network.batch(inputs, labels, params.dtype)
+        network, params, batch = _at(job, arguments)
 
-        own = (tensors, inputs, labels)
-        if not layout.is_plain:
-            own = layout.arguments(network, tensors, inputs, labels)
+        own = arguments if layout.is_plain else layout.arguments(network, *arguments)
 
         def call() -> object:
             return self._function(*(deepcopy(own) if changes else own))
@@ -126,10 +121,7 @@ class _User:
         self, job: Job, arguments: tuple[Any, ...], layout: Layout, wants_trace: bool
     ) -> dict[str, Any]:
         """The lines of the function that are wrong, or its whole backward pass; arguments as for `costs`."""
-        network = job.network()
-        tensors, inputs, labels = arguments
-        params = Parameters.from_mapping(network.layout, tensors, job.dtype)
-        batch = network.batch(inputs, labels, params.dtype)
+        network, params, batch = _at(job, arguments)
         program = program_of_network(self._adapted, network, params, batch, layout, job.weight_decay)
         try:
             found = (
@@ -138,6 +130,14 @@ class _User:
         except BaseException as error:  # also SystemExit, and what else a user's code may raise
             found = Trace((), Lines((), note=f"The lines could not be searched: {one_line(error)}."))
         return {"found": found.to_dict()}
+
+
+def _at(job: Job, arguments: tuple[Any, ...]) -> tuple[Network, Parameters, Batch]:
+    """The network of a job, and its parameters and batch in the place of the arguments of a call."""
+    network = job.network()
+    tensors, inputs, labels = arguments
+    params = Parameters.from_mapping(network.layout, tensors, job.dtype)
+    return network, params, network.batch(inputs, labels, params.dtype)
 
 
 def _heard_once(function: Callable[..., Any]) -> Callable[..., Any]:

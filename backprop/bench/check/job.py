@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SIZES = "784-512-10"
 _SOME = 200
-"""Digits to choose from, at least; those that are made ready for nothing take time."""
+"""Digits to choose from, at least: not all that there are, since making digits ready takes time."""
 
 
 _TIMES_THE_TRUTH = 4

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.bench.alarm import at_most
 from backprop.bench.check.job import Job
 from backprop.bench.check.process import LateError, UserProcess
-from backprop.bench.progress import at_most
 from backprop.check.failures import UserError
 from backprop.check.lines import Lines, Trace
 from backprop.check.network import check_network_gradient
@@ -32,7 +32,7 @@ _GRACE_S = 5.0  # a process that gives no answer is ended meanwhile, and that is
 
 
 @dataclass(frozen=True)
-class Answers:
+class Checked:
     """The result. error: why there is no check; traceback: the user's lines; printed: the output of the user's code.
 
     without_costs: why there are no costs, though there is a verdict. found: the lines that are wrong where the
@@ -49,7 +49,7 @@ class Answers:
     found: Trace | None = None
 
 
-def check_target(job: Job, timeout_s: float, memory_bytes: float, trace: bool = False) -> Answers:
+def check_target(job: Job, timeout_s: float, memory_bytes: float, trace: bool = False) -> Checked:
     """Check the job's function and measure its cost, within `timeout_s` and `memory_bytes` of each process.
 
     trace: whether the whole backward pass is looked at, in place of the cost.
@@ -66,7 +66,7 @@ def check_target(job: Job, timeout_s: float, memory_bytes: float, trace: bool = 
             found = {"error": str(error), "traceback": error.lines}
         except BackpropError as error:
             found = {"error": str(error)}
-    return Answers(**found, printed=user.printed)
+    return Checked(**found, printed=user.printed)
 
 
 def _check(job: Job, user: UserProcess, memory_bytes: float, trace: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rich.padding import Padding
 
 from backprop.bench import units
 from backprop.bench.check.job import Job
-from backprop.bench.check.judge import Answers
+from backprop.bench.check.judge import Checked
 from backprop.bench.console import make_console
 from backprop.bench.table import Columns, Table, print_tables
 from backprop.check import KINDS
@@ -24,56 +24,56 @@ _MOST_PRINTED = 20
 """Lines of the user's own output that are shown."""
 
 
-def show(job: Job, answers: Answers, format: str = "text", trace: bool = False) -> None:
+def show(job: Job, checked: Checked, format: str, trace: bool) -> None:
     """Print everything that was found out, as text or JSON; or, in another format, the verdict and the lines."""
-    console, check = make_console(), answers.check
+    console, check = make_console(), checked.check
     assert check is not None
     if format == "json":
-        _show_json(job, answers, trace)
+        _show_json(job, checked, trace)
         return
     if format != "text":
-        _show_lines(job, answers, format)
+        _show_lines(job, checked, format)
         return
-    where = f"{answers.network}, batch {job.batch}, {job.dtype}"
+    where = f"{checked.network}, batch {job.batch}, {job.dtype}"
     console.print(f"{job.target} is {check['verdict']} on {where}.", style=_STYLES[check["verdict"]])
     _tensors(console, check["tensors"])
     _worst(console, check["tensors"])
     _findings(console, check["findings"])
-    _lines(answers)
+    _lines(checked)
     _kinks(console, check["kinks"])
     for note in check["notes"]:
         console.print(f"note: {note}")
-    _costs(console, answers)
-    printed(console, answers.printed)
+    _costs(console, checked)
+    printed(console, checked.printed)
 
 
-def _show_json(job: Job, answers: Answers, trace: bool) -> None:
+def _show_json(job: Job, checked: Checked, trace: bool) -> None:
     found = {
         "target": job.target,
-        "network": answers.network,
+        "network": checked.network,
         "batch": job.batch,
         "dtype": job.dtype,
         "seed": job.seed,
-        **(answers.check or {}),
-        "costs": answers.costs,
-        "without_costs": answers.without_costs,
-        "printed": answers.printed,
+        **(checked.check or {}),
+        "costs": checked.costs,
+        "without_costs": checked.without_costs,
+        "printed": checked.printed,
     }
-    if trace and answers.found is not None:
-        found["trace"] = answers.found.to_dict()["steps"]
+    if trace and checked.found is not None:
+        found["trace"] = checked.found.to_dict()["steps"]
     print(json.dumps(found, indent=2))
 
 
-def _show_lines(job: Job, answers: Answers, format: str) -> None:
+def _show_lines(job: Job, checked: Checked, format: str) -> None:
     """The wrong lines for an editor or a workflow, each in a line; or a page for a browser."""
-    assert answers.check is not None
-    seen = answers.found or Trace((), Lines(()))
-    headline = f"{job.target} is {answers.check['verdict']}"
+    assert checked.check is not None
+    seen = checked.found or Trace((), Lines(()))
+    headline = f"{job.target} is {checked.check['verdict']}"
     if format == "html":
-        print(seen.page(f"{headline} on {answers.network}, batch {job.batch}, {job.dtype}"), end="")
+        print(seen.page(f"{headline} on {checked.network}, batch {job.batch}, {job.dtype}"), end="")
         return
     shown = _annotated(seen.lines, format)
-    if not shown and answers.check["verdict"] != "right":
+    if not shown and checked.check["verdict"] != "right":
         said = f"{headline}. {seen.lines.note}".rstrip()
         shown = _of_the_file(job.target.rpartition(":")[0], said, format)
     if shown:
@@ -147,8 +147,8 @@ def _findings(console: Console, findings: Sequence[dict[str, Any]]) -> None:
         console.print()
 
 
-def _lines(answers: Answers) -> None:
-    seen = answers.found
+def _lines(checked: Checked) -> None:
+    seen = checked.found
     if seen is not None and (seen.steps or seen.lines or seen.lines.note):
         print(f"{str(seen if seen.steps else seen.lines).rstrip()}\n")
 
@@ -158,10 +158,10 @@ def _kinks(console: Console, kinks: Sequence[dict[str, Any]]) -> None:
         console.print(f"kinks: {len(kinks)} entries; {kinks[0]['reason']}.")
 
 
-def _costs(console: Console, answers: Answers) -> None:
-    if not answers.costs:
-        if answers.without_costs:
-            console.print(f"note: {answers.without_costs}")
+def _costs(console: Console, checked: Checked) -> None:
+    if not checked.costs:
+        if checked.without_costs:
+            console.print(f"note: {checked.without_costs}")
         return
     rows = [
         {
@@ -173,7 +173,7 @@ def _costs(console: Console, answers: Answers) -> None:
             else f"≈ {units.data_size(row['predicted_peak_bytes'])}",
             "reason": row["reason"] or "",
         }
-        for row in answers.costs
+        for row in checked.costs
     ]
     columns = Columns(prose=("reason",))
     print_tables(console, [Table("What it costs", rows)], columns)

@@ -172,7 +172,7 @@ class LostGroup:
 
 
 @dataclass(frozen=True)
-class Job:
+class Running:
     """A group that a worker is measuring."""
 
     scenario: Scenario
@@ -191,7 +191,7 @@ class Coordinator:
     task_of: Callable[[Scenario, Slot], Task]
     say: Callable[[Scenario, str], None]
     patience_s: float = 60.0
-    _running: list[Job] = field(default_factory=list)
+    _running: list[Running] = field(default_factory=list)
     _losses: Counter[str] = field(default_factory=Counter)
 
     def run(self, scenarios: Sequence[Scenario]) -> Iterator[tuple[Scenario, Rows | LostGroup]]:
@@ -236,9 +236,9 @@ class Coordinator:
             self.say(scenario, f"on {host}")
             future = self.crew.submit(address, measure_group, self.task_of(scenario, slot))
             cpu = self.crew.members[address].cpu
-            self._running.append(Job(scenario, host, cpu, address, slot, future))
+            self._running.append(Running(scenario, host, cpu, address, slot, future))
 
-    def _outcome(self, job: Job) -> Rows | LostGroup | None:
+    def _outcome(self, job: Running) -> Rows | LostGroup | None:
         """The rows of a finished job, a `LostGroup` for a job that failed too often, None for a running one."""
         if job.future.status == "finished":
             try:
@@ -249,7 +249,7 @@ class Coordinator:
             return self._lost(job, job.future.exception() if job.future.status == "error" else None)
         return self._lost(job, None) if job.address not in self.crew.members else None
 
-    def _lost(self, job: Job, error: BaseException | None) -> LostGroup:
+    def _lost(self, job: Running, error: BaseException | None) -> LostGroup:
         self._losses[job.scenario.id] += 1
         said = f"; {type(error).__name__}: {error}" if error is not None else ""
         times = self._losses[job.scenario.id]

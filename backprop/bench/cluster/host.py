@@ -49,7 +49,7 @@ class HostReport:
 
 
 def identify() -> Identity:
-    """This worker."""
+    """The host, cores and versions of this worker."""
     from backprop.bench import machine
     from backprop.bench.threads import available_cores
 
@@ -57,7 +57,7 @@ def identify() -> Identity:
 
 
 def report(needs: Needs) -> HostReport:
-    """This host; starts a worker of the instrument to see what works here.
+    """The report of this host; a worker of the instrument is started to see what works here.
 
     Raises `BackpropError` where the thread count, the clock or the data will not do.
     """

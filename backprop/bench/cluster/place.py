@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from backprop import find_strategy
+from backprop.bench.budget import Budget
 from backprop.bench.cell import Cell
 from backprop.bench.cluster.connection import ClusterError, connected
 from backprop.bench.cluster.coordinator import Coordinator, Crew, LostGroup
 from backprop.bench.cluster.host import Needs, data_checksum
 from backprop.bench.cluster.task import Slot, Task
-from backprop.bench.forecast import Budget
 from backprop.bench.places import Found, Place, Say
-from backprop.bench.record import Record
-from backprop.bench.report.ranking import grouped
+from backprop.bench.record import Record, grouped
+from backprop.bench.threads import choose_cores
 
 if TYPE_CHECKING:
     from backprop.bench.scenarios import Scenario
@@ -105,8 +106,6 @@ class OnCluster(Place):
 
     def _crashed(self, suite: Suite, scenario: Scenario, loss: LostGroup) -> list[Record]:
         """A row for every strategy of a lost group: its predicted cost, and the reason."""
-        from backprop import find_strategy
-
         cells = [
             Cell(find_strategy(target), scenario, scenario.threads or self.threads)
             for target in suite.strategies_of(scenario)
@@ -134,8 +133,6 @@ def open_cluster(
     Raises `ClusterError` where there is none, no worker comes, or one cannot be used; `ThreadError` where
     this machine has too few cores for the workers.
     """
-    from backprop.bench.threads import choose_cores
-
     most_threads = max([threads, *(scenario.threads or 0 for scenario in suite.scenarios)])
     if workers is not None:
         if workers < 1:

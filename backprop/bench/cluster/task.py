@@ -71,7 +71,7 @@ def measure_group(task: Task) -> Rows:
     The memory budget is the run's, at most half of what is free on this host, shared by the host's slots.
     Raises `AbandonedError` where the coordinator no longer waits for it.
     """
-    from backprop.bench.forecast import Budget, default_memory_bytes
+    from backprop.bench.budget import Budget, default_memory_bytes
     from backprop.bench.group import Group
     from backprop.bench.threads import available_cores
     from backprop.data import load

@@ -43,9 +43,9 @@ def accuracy(
     import sys
 
     from backprop.bench.accuracy import experiments
-    from backprop.bench.console import make_console
+    from backprop.bench.budget import Budget
+    from backprop.bench.console import make_console, print_written
     from backprop.bench.files import check_folder, keep
-    from backprop.bench.forecast import Budget
     from backprop.bench.progress import Progress, tracked
     from backprop.bench.report.accuracy import accuracy_frame, broken, print_accuracy, write_accuracy
     from backprop.registry import select_strategies
@@ -53,7 +53,7 @@ def accuracy(
     chosen = select_strategies(strategy or [], peers=peers)
     if out is not None:
         check_folder("Errors and pictures", out)
-        keep("The file", [out / "accuracy.csv"], fresh)
+        keep([out / "accuracy.csv"], fresh)
     budget = Budget.parse(memory_budget, None)
     planned = list(experiments(chosen, budget.memory_bytes))
     if left_out := len(list(experiments(chosen))) - len(planned):
@@ -68,7 +68,6 @@ def accuracy(
     else:
         console = make_console()
         print_accuracy(console, frame)
-        for path in written:
-            print(f"written: {path}")
+        print_written(written)
     if len(wrong):
         raise typer.Exit(1)

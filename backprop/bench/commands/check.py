@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,9 @@ from backprop.bench.commands.options import (
 )
 from backprop.errors import CheckError
 
+if TYPE_CHECKING:
+    from backprop.bench.check.job import Job
+
 FORMATS = ("text", "concise", "github", "html", "json")
 
 EXAMPLES = """
@@ -37,89 +40,99 @@ EXAMPLES = """
   backprop check mine.py:gradient --format concise
 """
 
+Target = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="TARGET",
+        help="Your function: file.py:function, file.py:Class.method, notebook.ipynb:function or "
+        "package.module:function. Or a script.py or notebook.ipynb whose top level computes the gradients.",
+    ),
+]
+Layout = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        show_default="found by trying",
+        autocompletion=completion.layouts,
+        help="How weights (i, o) or (o, i) and samples lie, where two ways fit: io-rows, oi-columns, oi-rows or "
+        "io-columns.",
+    ),
+]
+WeightDecay = Annotated[
+    float, typer.Option(metavar="λ", help="The factor λ, where your loss has the term λ/2 Σ W².")
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        metavar="ERROR",
+        show_default="what rounding allows",
+        help="The largest relative error that still counts as right, such as 1e-6.",
+    ),
+]
+Timeout = Annotated[str, typer.Option(metavar="TIME", help="The longest that your code may take.")]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        show_default="the free memory",
+        help="The most memory that your code, and the check, may take, such as 2GB.",
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option(metavar="N", min=0, help="The seed of the parameters and of the choice of samples."),
+]
+Kinds = Annotated[
+    bool,
+    typer.Option("--kinds", help="Check nothing; explain all kinds of mistakes that are recognised."),
+]
+Template = Annotated[
+    bool,
+    typer.Option(
+        "--template",
+        help="Check nothing; write a starting file for the network into the file TARGET, or print it. One line "
+        "in it is left for you.",
+    ),
+]
+Trace = Annotated[
+    bool,
+    typer.Option(
+        "--trace",
+        help="Print the whole backward pass: what the value of each line is, in place of the cost.",
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMAT",
+        show_default="text",
+        help=f"{', '.join(FORMATS)}. concise: `path:line:column: message` for each wrong line, as editors read "
+        "it; github: annotations of a workflow; html: a page of the backward pass, or of a script's variables.",
+    ),
+]
+
 
 def check(
-    target: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="TARGET",
-            help="Your function: file.py:function, file.py:Class.method, notebook.ipynb:function or "
-            "package.module:function. Or a script.py or notebook.ipynb whose top level computes the gradients.",
-        ),
-    ] = None,
+    target: Target = None,
     network: Annotated[str | None, network_option(show_default="784-512-10, or the sizes of --data")] = None,
     activation: Activation = "relu",
     loss: LossName = "cross-entropy",
     output: Output = None,
     no_bias: NoBias = False,
     data: DataIfGiven = None,
-    layout: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            show_default="found by trying",
-            autocompletion=completion.layouts,
-            help="How weights (i, o) or (o, i) and samples lie, where two ways fit: io-rows, oi-columns, oi-rows or "
-            "io-columns.",
-        ),
-    ] = None,
+    layout: Layout = None,
     batch: BatchSize = 32,
     dtype: Dtype = "float64",
-    weight_decay: Annotated[
-        float, typer.Option(metavar="λ", help="The factor λ, where your loss has the term λ/2 Σ W².")
-    ] = 0.0,
-    rtol: Annotated[
-        float | None,
-        typer.Option(
-            metavar="ERROR",
-            show_default="what rounding allows",
-            help="The largest relative error that still counts as right, such as 1e-6.",
-        ),
-    ] = None,
-    timeout: Annotated[
-        str, typer.Option(metavar="TIME", help="The longest that your code may take.")
-    ] = "60s",
-    memory_limit: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE",
-            show_default="the free memory",
-            help="The most memory that your code, and the check, may take, such as 2GB.",
-        ),
-    ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(metavar="N", min=0, help="The seed of the parameters and of the choice of samples."),
-    ] = 0,
+    weight_decay: WeightDecay = 0.0,
+    rtol: Tolerance = None,
+    timeout: Timeout = "60s",
+    memory_limit: MemoryLimit = None,
+    seed: Seed = 0,
     threads: Threads = 1,
-    kinds: Annotated[
-        bool,
-        typer.Option("--kinds", help="Check nothing; explain all kinds of mistakes that are recognised."),
-    ] = False,
-    template: Annotated[
-        bool,
-        typer.Option(
-            "--template",
-            help="Check nothing; write a starting file for the network into the file TARGET, or print it. One line "
-            "in it is left for you.",
-        ),
-    ] = False,
-    trace: Annotated[
-        bool,
-        typer.Option(
-            "--trace",
-            help="Print the whole backward pass: what the value of each line is, in place of the cost.",
-        ),
-    ] = False,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FORMAT",
-            show_default="text",
-            help=f"{', '.join(FORMATS)}. concise: `path:line:column: message` for each wrong line, as editors read "
-            "it; github: annotations of a workflow; html: a page of the backward pass, or of a script's variables.",
-        ),
-    ] = None,
+    kinds: Kinds = False,
+    template: Template = False,
+    trace: Trace = False,
+    format: Format = None,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
@@ -153,11 +166,8 @@ def check(
 
     os.environ.update(thread_variables(threads))  # before NumPy loads
 
+    from backprop.bench.budget import available_memory_bytes, parse_bytes, parse_seconds
     from backprop.bench.check.job import Job, sizes_of
-    from backprop.bench.check.judge import check_target
-    from backprop.bench.check.show import show
-    from backprop.bench.forecast import available_memory_bytes, parse_bytes, parse_seconds
-    from backprop.bench.progress import Progress
 
     timeout_s = parse_seconds("timeout", timeout)
     memory_bytes = (
@@ -189,18 +199,32 @@ def check(
         others = [one for one in sys.argv[2:] if one not in ("--template", "--fresh", target)]
         write_template(job.network(), target, shlex.join(others), fresh)
         return
-    with Progress(f"checking {target}"):
-        answers = check_target(job, timeout_s, memory_bytes, trace or chosen == "html")
-    if answers.error is not None:
-        for text in (answers.printed, answers.traceback):
-            if text:
-                print(text.rstrip("\n"), file=sys.stderr)
-        raise CheckError(answers.error)
-    assert answers.check is not None
-    show(job, answers, chosen, trace)
-    code = {"right": 0, "wrong": 1, "undecided": 2}[answers.check["verdict"]]
+    _check_function(job, timeout_s, memory_bytes, chosen, trace)
+
+
+def _leave(verdict: str) -> None:
+    """End the command with the exit code of a verdict."""
+    code = {"right": 0, "wrong": 1, "undecided": 2}[verdict]
     if code:
         raise typer.Exit(code)
+
+
+def _check_function(job: Job, timeout_s: float, memory_bytes: float, chosen: str, trace: bool) -> None:
+    """Check the function that the job names."""
+    from backprop.bench.check.judge import check_target
+    from backprop.bench.check.show import show
+    from backprop.bench.progress import Progress
+
+    with Progress(f"checking {job.target}"):
+        checked = check_target(job, timeout_s, memory_bytes, trace or chosen == "html")
+    if checked.error is not None:
+        for text in (checked.printed, checked.traceback):
+            if text:
+                print(text.rstrip("\n"), file=sys.stderr)
+        raise CheckError(checked.error)
+    assert checked.check is not None
+    show(job, checked, chosen, trace)
+    _leave(checked.check["verdict"])
 
 
 def _check_script(
@@ -219,5 +243,4 @@ def _check_script(
         print(error.lines, file=sys.stderr)
         raise CheckError(str(error)) from None
     show_script(check, chosen)
-    if not check.ok:
-        raise typer.Exit(1 if check.verdict == "wrong" else 2)
+    _leave(check.verdict)

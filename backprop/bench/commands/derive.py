@@ -24,42 +24,45 @@ EXAMPLES = """
 
 _FORMATS = {"text": ".txt", "latex": ".tex", "html": ".html"}
 
+Subject = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        show_default="softmax-cross-entropy",
+        autocompletion=completion.subjects,
+        help="A layer or a loss that `backprop list` shows, softmax-cross-entropy, or a layer of file.py:Class. "
+        "Leave it out where --network is given.",
+    ),
+]
+Size = Annotated[
+    int | None,
+    typer.Option(metavar="N", show_default="3", help="The inputs of the layer, or the classes of the loss."),
+]
+WholeNetwork = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NETWORK",
+        help="Derive a whole network instead, by its sizes, 3-4-2, or by its layers, '2 2 tanh 2'. Small ones "
+        "take seconds.",
+    ),
+]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        show_default="1",
+        help="The samples of --network: few, because every sample has symbols of its own.",
+    ),
+]
+
 
 def derive(
-    what: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME",
-            show_default="softmax-cross-entropy",
-            autocompletion=completion.subjects,
-            help="A layer or a loss that `backprop list` shows, softmax-cross-entropy, or a layer of file.py:Class. "
-            "Leave it out where --network is given.",
-        ),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", show_default="3", help="The inputs of the layer, or the classes of the loss."
-        ),
-    ] = None,
-    network: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NETWORK",
-            help="Derive a whole network instead, by its sizes, 3-4-2, or by its layers, '2 2 tanh 2'. Small ones "
-            "take seconds.",
-        ),
-    ] = None,
+    what: Subject = None,
+    size: Size = None,
+    network: WholeNetwork = None,
     activation: ActivationIfGiven = None,
     loss: LossIfGiven = None,
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            show_default="1",
-            help="The samples of --network: few, because every sample has symbols of its own.",
-        ),
-    ] = None,
+    batch: Samples = None,
     format: Annotated[str | None, format_option(_FORMATS)] = None,
     out: Annotated[Path | None, file_option(_FORMATS)] = None,
     timeout: Annotated[str, typer.Option(metavar="TIME", help="The longest that SymPy may take.")] = "60s",
@@ -71,9 +74,10 @@ def derive(
     computes. Exit code 1 means that a formula is refuted.
     """
     from backprop import Network
+    from backprop.bench.alarm import at_most
+    from backprop.bench.budget import parse_seconds
     from backprop.bench.files import check_file, format_of, write_file
-    from backprop.bench.forecast import parse_seconds
-    from backprop.bench.progress import Progress, at_most
+    from backprop.bench.progress import Progress
     from backprop.explain.extras import need
     from backprop.options import check_count
 

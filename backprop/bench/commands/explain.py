@@ -32,43 +32,48 @@ _SAMPLES = 2
 _SIDE_BY_SIDE = ["full-jacobian", "short-form"]
 _FORMATS = {"text": ".txt", "markdown": ".md", "html": ".html", "xlsx": ".xlsx"}
 
+SmallNetwork = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NETWORK",
+        show_default="3-4-2, or as --values has it",
+        help="A small network by its sizes, 3-4-2, or by its layers, '1x3x3 conv1x2 relu 2'.",
+    ),
+]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        show_default="2, or as --values has it",
+        help="The number of samples: few, because every number is printed.",
+    ),
+]
+Seed = Annotated[
+    int, typer.Option(metavar="N", min=0, help="The seed of the random parameters, inputs and labels.")
+]
+OwnNumbers = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default="random numbers",
+        help="Your own numbers: an .npz file of W1 (i, o), b1 (o,), W2, ..., inputs (n, i) and labels (n,), "
+        "the class numbers, or of some of these, as np.savez('mine.npz', W1=W1, inputs=x) writes it. The others "
+        "are drawn. The shapes give the network, up to the last W or b, and the batch, unless --network and "
+        "--batch do.",
+    ),
+]
+
 
 def explain(
     strategy: OneOrTwoStrategies = None,
-    network: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NETWORK",
-            show_default="3-4-2, or as --values has it",
-            help="A small network by its sizes, 3-4-2, or by its layers, '1x3x3 conv1x2 relu 2'.",
-        ),
-    ] = None,
+    network: SmallNetwork = None,
     activation: Activation = "relu",
     loss: LossName = "cross-entropy",
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            show_default="2, or as --values has it",
-            help="The number of samples: few, because every number is printed.",
-        ),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(metavar="N", min=0, help="The seed of the random parameters, inputs and labels.")
-    ] = 10,
+    batch: Samples = None,
+    seed: Seed = 10,
     format: Annotated[str | None, format_option(_FORMATS)] = None,
     out: Annotated[Path | None, file_option(_FORMATS)] = None,
-    values: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default="random numbers",
-            help="Your own numbers: an .npz file of W1 (i, o), b1 (o,), W2, ..., inputs (n, i) and labels (n,), "
-            "the class numbers, or of some of these, as np.savez('mine.npz', W1=W1, inputs=x) writes it. The others "
-            "are drawn. The shapes give the network, up to the last W or b, and the batch, unless --network and "
-            "--batch do.",
-        ),
-    ] = None,
+    values: OwnNumbers = None,
     fresh: Fresh = False,
 ) -> None:
     """Show every matrix of a derivation on a small network.

@@ -45,8 +45,8 @@ def predict(
     fix_threads(threads)  # before NumPy loads
 
     from backprop import Network
+    from backprop.bench.budget import Budget
     from backprop.bench.console import make_console
-    from backprop.bench.forecast import Budget
     from backprop.bench.prediction import predictions, print_predictions
     from backprop.bench.progress import Progress
     from backprop.registry import select_strategies

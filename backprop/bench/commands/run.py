@@ -41,6 +41,58 @@ EXAMPLES = """
   backprop run --resume                          go on with the newest run
 """
 
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Make more starts until every 95% interval reaches at most this share, such as 2%, to either side.",
+    ),
+]
+Claim = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Make more starts until a difference of this share, such as 5%, would be found in nine of ten runs.",
+    ),
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        show_default="a new folder, results/TIME",
+        help="The folder for records and reports.",
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with the run in the folder --out, or begin it there; without --out, go on with the newest "
+        "run.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Measure in this many processes of a local Dask cluster at the same time. Their times disturb each "
+        "other, so they are not for publication.",
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Measure on the hosts of a Dask cluster: the address of its scheduler, such as tcp://10.0.0.1:8786.",
+    ),
+]
+Predict = Annotated[
+    bool,
+    typer.Option(
+        "--predict", help="Measure nothing; predict time and memory of every strategy in every scenario."
+    ),
+]
+
 
 def run(
     suite: SuiteName = "default",
@@ -51,59 +103,15 @@ def run(
     threads: Threads = 1,
     starts: Starts = None,
     turns: Turns = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SHARE",
-            help="Make more starts until every 95% interval reaches at most this share, such as 2%, to either side.",
-        ),
-    ] = None,
-    claim: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SHARE",
-            help="Make more starts until a difference of this share, such as 5%, would be found in nine of ten runs.",
-        ),
-    ] = None,
+    precision: Precision = None,
+    claim: Claim = None,
     data: Data = "sample",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            show_default="a new folder, results/TIME",
-            help="The folder for records and reports.",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on with the run in the folder --out, or begin it there; without --out, go on with the newest "
-            "run.",
-        ),
-    ] = False,
+    out: Folder = None,
+    resume: Resume = False,
     fresh: Fresh = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Measure in this many processes of a local Dask cluster at the same time. Their times disturb each "
-            "other, so they are not for publication.",
-        ),
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Measure on the hosts of a Dask cluster: the address of its scheduler, such as tcp://10.0.0.1:8786.",
-        ),
-    ] = None,
-    predict: Annotated[
-        bool,
-        typer.Option(
-            "--predict", help="Measure nothing; predict time and memory of every strategy in every scenario."
-        ),
-    ] = False,
+    workers: Workers = None,
+    cluster: Cluster = None,
+    predict: Predict = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure strategies in scenarios, and write records and reports.
@@ -118,9 +126,9 @@ def run(
     # Before NumPy is loaded. Workers are pinned to cores; this process is not.
     os.environ.update(thread_variables(threads))
 
+    from backprop.bench.budget import Budget
     from backprop.bench.console import finish_run
     from backprop.bench.estimates import read_run
-    from backprop.bench.forecast import Budget
     from backprop.bench.instrument import Instrument
     from backprop.bench.journal import begun
     from backprop.bench.progress import Progress, group_display
@@ -165,7 +173,8 @@ def run(
 def _folder(out: Path | None, resume: bool, fresh: bool) -> Path:
     """Where records and reports go; what speaks against it is said before anything is measured."""
     from backprop.bench.files import LATEST, RESULTS, check_folder, found, new_folder
-    from backprop.bench.journal import begun, locked, make_room
+    from backprop.bench.journal import begun, locked
+    from backprop.bench.report import make_room
     from backprop.bench.suites import SuiteError
 
     if resume and fresh:

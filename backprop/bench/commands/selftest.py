@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands import completion
+from backprop.bench.commands import INTERRUPTED, completion
 from backprop.bench.commands.options import AsJson, Starts, SuiteName, Threads, Turns, single
 from backprop.errors import BackpropError
 
@@ -29,44 +29,48 @@ EXAMPLES = """
   backprop selftest --out results/selftest --runs 40 --resume
 """
 
+OneScenario = Annotated[
+    str,
+    typer.Option(
+        "--scenario",
+        "-c",
+        metavar="NAME",
+        callback=single,
+        autocompletion=completion.scenarios,
+        help="The scenario in which the short form is measured against itself.",
+    ),
+]
+Runs = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        show_default="as many as fit into --seconds",
+        help="The number of runs, each with five pairs of twins.",
+    ),
+]
+Seconds = Annotated[
+    float, typer.Option(metavar="SECONDS", help="About how long to measure, where --runs is not given.")
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        show_default="no files",
+        help="The folder for selftest.json and selftest.md, which are written after every run.",
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the self-test in the folder --out.")]
+
 
 def selftest(
-    scenario: Annotated[
-        str,
-        typer.Option(
-            "--scenario",
-            "-c",
-            metavar="NAME",
-            callback=single,
-            autocompletion=completion.scenarios,
-            help="The scenario in which the short form is measured against itself.",
-        ),
-    ] = "mnist-32/float32",
+    scenario: OneScenario = "mnist-32/float32",
     suite: SuiteName = "peers",
     starts: Starts = None,
     turns: Turns = None,
-    runs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            show_default="as many as fit into --seconds",
-            help="The number of runs, each with five pairs of twins.",
-        ),
-    ] = None,
-    seconds: Annotated[
-        float, typer.Option(metavar="SECONDS", help="About how long to measure, where --runs is not given.")
-    ] = 110.0,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            show_default="no files",
-            help="The folder for selftest.json and selftest.md, which are written after every run.",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the self-test in the folder --out.")
-    ] = False,
+    runs: Runs = None,
+    seconds: Seconds = 110.0,
+    out: Folder = None,
+    resume: Resume = False,
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
@@ -87,14 +91,7 @@ def selftest(
     from backprop.bench.turns import Site
     from backprop.bench.workers import WorkerError
 
-    if runs is not None and runs < 1:
-        raise BackpropError(f"The runs are {runs}; expected at least one.")
-    if not 0 < seconds < math.inf:
-        raise BackpropError(f"The seconds are {seconds:g}; expected a finite number above zero.")
-    if resume and out is None:
-        raise BackpropError(
-            "--resume is given without --out; expected the folder of the self-test that goes on."
-        )
+    _refuse(runs, seconds, resume, out)
     chosen, *more = find_scenarios([scenario])
     if more:
         raise BackpropError(
@@ -139,7 +136,19 @@ def selftest(
     if interrupted:
         goes_on = "the runs so far are kept, and --resume goes on" if out else "the runs so far are above"
         print(f"Interrupted; {goes_on}.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+
+
+def _refuse(runs: int | None, seconds: float, resume: bool, out: Path | None) -> None:
+    """Raise `BackpropError` for figures that are none, and for a self-test to go on with that has no folder."""
+    if runs is not None and runs < 1:
+        raise BackpropError(f"The runs are {runs}; expected at least one.")
+    if not 0 < seconds < math.inf:
+        raise BackpropError(f"The seconds are {seconds:g}; expected a finite number above zero.")
+    if resume and out is None:
+        raise BackpropError(
+            "--resume is given without --out; expected the folder of the self-test that goes on."
+        )
 
 
 @contextlib.contextmanager

@@ -34,6 +34,110 @@ EXAMPLES = """
   backprop train --resume results/mine   go on after an interrupt
 """
 
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        show_default="5, or as many as --seconds allow",
+        help="How often every training image is used.",
+    ),
+]
+StepSize = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        show_default="128",
+        help="The samples of one step: more than the 32 of other commands, because a larger step takes less "
+        "time per sample.",
+    ),
+]
+Shift = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS",
+        show_default="1",
+        help="Move the images of every batch at random by up to this many pixels; 0 moves none.",
+    ),
+]
+Optimizer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        show_default="momentum",
+        autocompletion=completion.optimizers,
+        help="sgd, momentum or adam.",
+    ),
+]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(
+        metavar="RATE", show_default="as the optimizer has it", help="The learning rate at the start."
+    ),
+]
+Schedule = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        show_default="linear",
+        help="How the learning rate falls: constant (it does not), linear or cosine (to 0 at the end).",
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        show_default="0",
+        help="The seed of the first weights, of the order of the images, and of their shifts.",
+    ),
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="Train for this time, tests not counted. The learning rate then follows the clock.",
+    ),
+]
+Compared = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAMES",
+        callback=separated,
+        autocompletion=completion.strategies,
+        help="Compare what each of these strategies has learnt after the same --seconds, 20 by default. "
+        f"{LIST}",
+    ),
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        show_default="a new folder, results/TIME-training, or that of --resume",
+        help="The folder for weights, reports and pictures.",
+    ),
+]
+ResumedFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Go on with the training in this folder, or in this file weights.npz, as if it had not been "
+        "interrupted. With a constant --schedule a larger number of --epochs adds epochs.",
+    ),
+]
+TrainingMemory = Annotated[
+    str | None,
+    memory_budget_option(
+        help="The most memory that the training may need, such as 2GB. One that needs more is refused, or left "
+        "out of --compare."
+    ),
+]
+StepTime = Annotated[
+    str | None,
+    time_budget_option(
+        help="The most time that one step may need, such as 5min, or the --seconds where they are more. A "
+        "strategy that needs more is left out of --compare."
+    ),
+]
+
 
 def train(
     strategy: OneStrategy = None,
@@ -43,111 +147,21 @@ def train(
     loss: LossIfGiven = None,
     output: Output = None,
     no_bias: NoBias = False,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            show_default="5, or as many as --seconds allow",
-            help="How often every training image is used.",
-        ),
-    ] = None,
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            show_default="128",
-            help="The samples of one step: more than the 32 of other commands, because a larger step takes less "
-            "time per sample.",
-        ),
-    ] = None,
-    shift: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PIXELS",
-            show_default="1",
-            help="Move the images of every batch at random by up to this many pixels; 0 moves none.",
-        ),
-    ] = None,
-    optimizer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            show_default="momentum",
-            autocompletion=completion.optimizers,
-            help="sgd, momentum or adam.",
-        ),
-    ] = None,
-    lr: Annotated[
-        float | None,
-        typer.Option(
-            metavar="RATE", show_default="as the optimizer has it", help="The learning rate at the start."
-        ),
-    ] = None,
-    schedule: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            show_default="linear",
-            help="How the learning rate falls: constant (it does not), linear or cosine (to 0 at the end).",
-        ),
-    ] = None,
+    epochs: Epochs = None,
+    batch: StepSize = None,
+    shift: Shift = None,
+    optimizer: Optimizer = None,
+    lr: LearningRate = None,
+    schedule: Schedule = None,
     dtype: DtypeIfGiven = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            show_default="0",
-            help="The seed of the first weights, of the order of the images, and of their shifts.",
-        ),
-    ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="Train for this time, tests not counted. The learning rate then follows the clock.",
-        ),
-    ] = None,
-    compare: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAMES",
-            callback=separated,
-            autocompletion=completion.strategies,
-            help="Compare what each of these strategies has learnt after the same --seconds, 20 by default. "
-            f"{LIST}",
-        ),
-    ] = None,
+    seed: Seed = None,
+    seconds: Seconds = None,
+    compare: Compared = None,
     threads: Threads = 1,
-    memory_budget: Annotated[
-        str | None,
-        memory_budget_option(
-            help="The most memory that the training may need, such as 2GB. One that needs more is refused, or left "
-            "out of --compare."
-        ),
-    ] = None,
-    time_budget: Annotated[
-        str | None,
-        time_budget_option(
-            help="The most time that one step may need, such as 5min, or the --seconds where they are more. A "
-            "strategy that needs more is left out of --compare."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            show_default="a new folder, results/TIME-training, or that of --resume",
-            help="The folder for weights, reports and pictures.",
-        ),
-    ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Go on with the training in this folder, or in this file weights.npz, as if it had not been "
-            "interrupted. With a constant --schedule a larger number of --epochs adds epochs.",
-        ),
-    ] = None,
+    memory_budget: TrainingMemory = None,
+    time_budget: StepTime = None,
+    out: Folder = None,
+    resume: ResumedFolder = None,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:

@@ -69,8 +69,8 @@ def verify(
 
     cores = fix_threads(threads)  # before NumPy loads
 
+    from backprop.bench.budget import Budget
     from backprop.bench.console import finish_run
-    from backprop.bench.forecast import Budget
     from backprop.bench.progress import tracked
     from backprop.bench.quick_look import QuickLook
     from backprop.bench.scenarios import load

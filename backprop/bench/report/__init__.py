@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from backprop.bench.files import write_files, writing
-from backprop.bench.journal import path_of
+from backprop.bench.journal import begun, path_of, read_journal, unfinished
+from backprop.errors import OutputError, RecordError
 
 
 def write_reports(run: Path) -> list[Path]:
@@ -52,8 +54,28 @@ def older_files(folder: Path, written: Sequence[Path]) -> str | None:
     return f"kept as an earlier report made them: {', '.join(older)}"
 
 
-def remove_reports(folder: Path) -> None:
-    """Remove every report of a run; raises `OutputError`."""
+def make_room(folder: Path, fresh: bool) -> None:
+    """Raise `OutputError` where a run lies in the folder; with `fresh`, say what will be replaced.
+
+    The reports of the replaced run are removed, since their figures would not be those of the new journal.
+    """
+    if not begun(folder):
+        return
+    if not fresh and unfinished(folder):
+        raise OutputError(
+            f"An unfinished run lies in {str(folder)!r}; expected --resume to go on, or --fresh to begin anew."
+        )
+    if not fresh:
+        raise OutputError(
+            f"A finished run lies in {str(folder)!r}; expected another folder, or --fresh to replace it."
+        )
+    try:
+        run, records, _ = read_journal(folder)
+    except RecordError as error:
+        said = f"what cannot be read in {str(folder)!r}: {error}"
+    else:
+        said = f"the run of {run.started} in {str(folder)!r}, {len(records)} cells, and its reports."
+    print(f"Note: --fresh replaces {said}", file=sys.stderr)
     with writing("The report", folder):
         for path in _reports(folder):
             path.unlink(missing_ok=True)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from backprop.bench import units
-from backprop.bench.record import MEASURED
-from backprop.bench.report.ranking import HEADLINE, by_scenario, is_predicted, ran, ranked
+from backprop.bench.baselines import SHORT_FORM
+from backprop.bench.record import MEASURED, by_scenario
+from backprop.bench.report.ranking import HEADLINE, is_predicted, ran, ranked
 
 UNSTABLE = "Unstable: do not publish."
 """What a headline begins with where one of its figures is not to be trusted."""
@@ -177,7 +178,7 @@ def _lead(cells: Sequence[Any]) -> Lead:
 
 def _base(cells: Sequence[Any]) -> Any:
     """The short form, or else the fastest."""
-    return next((cell for cell in cells if cell.strategy == "short-form"), ranked(cells)[0])
+    return next((cell for cell in cells if cell.strategy == SHORT_FORM), ranked(cells)[0])
 
 
 def _bar(cell: Any, base: Any, unit: float) -> Bar:
@@ -187,7 +188,7 @@ def _bar(cell: Any, base: Any, unit: float) -> Bar:
     ratio, low, high = seconds / unit, None, None
     if cell is base:
         ratio = 1.0
-    elif not predicted and base.strategy == "short-form" and not units.missing(cell.ratio_to_short_form):
+    elif not predicted and base.strategy == SHORT_FORM and not units.missing(cell.ratio_to_short_form):
         ratio = float(cell.ratio_to_short_form)
         if not (units.missing(cell.ratio_low) or units.missing(cell.ratio_high)):
             low, high = float(cell.ratio_low), float(cell.ratio_high)
@@ -213,7 +214,7 @@ def _digits(error: Any) -> int | None:
 
 
 def _spread(bars: Sequence[Bar]) -> tuple[Bar, ...]:
-    """At most four bars, the first and the last among them, as far apart on a logarithmic axis as may be."""
+    """At most four bars, with the first and the last: those that lie farthest apart on a logarithmic axis."""
     chosen = [bars[0]]
     for bar in bars[1:]:
         if bar.ratio >= _APART * chosen[-1].ratio:

@@ -14,12 +14,12 @@ from typing import Any
 import pandas as pd
 
 from backprop.bench import units
-from backprop.bench.record import Agreement
+from backprop.bench.record import Agreement, grouped
 from backprop.bench.report.answer import Lead, about
 from backprop.bench.report.charts import nested_area
 from backprop.bench.report.frame import tuples
 from backprop.bench.report.machines import median
-from backprop.bench.report.ranking import grouped, is_predicted, ran
+from backprop.bench.report.ranking import is_predicted, ran
 from backprop.bench.report.scaling import Exponent, families, shape_of
 from backprop.bench.report.tables import matrices
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backprop import peers, strategies
+from backprop.bench import units
 from backprop.finding import modules
 
 # Fields and axes --------------------------------------------------------------------------------------
@@ -43,9 +44,9 @@ def _decades(*scales: tuple[float, str]) -> Spec:
     return {**_DECADES, "labelExpr": f"{_DECADE} ? ({words}) : ''"}
 
 
-SECONDS = _decades((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
-BYTES = _decades((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
-SPEEDS = _decades((1e12, "TF/s"), (1e9, "GF/s"), (1e6, "MF/s"), (1.0, "F/s"))
+SECONDS = _decades(*units.SECONDS)
+BYTES = _decades(*units.BYTES)
+SPEEDS = _decades(*units.FLOPS)
 PLAIN = _decades((1.0, ""))
 POWERS: Spec = {**_DECADES, "labelExpr": f"{_DECADE} ? format(datum.value, '.0e') : ''"}
 """An axis with labels such as 1e-9: for errors and steps."""

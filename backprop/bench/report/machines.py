@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from backprop.bench import units
-from backprop.bench.record import Description, Machine
-from backprop.bench.report.ranking import grouped
+from backprop.bench.record import Description, Machine, grouped
 from backprop.bench.report.tables import Row
 
 

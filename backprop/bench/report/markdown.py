@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from backprop.bench import units
-from backprop.bench.record import MEASURED, Agreement, Description
+from backprop.bench.record import MEASURED, Agreement, Description, by_scenario, grouped
 from backprop.bench.report import machines, tables
 from backprop.bench.report.answer import Answer, Lead, answer
 from backprop.bench.report.frame import LoadedRun, tuples
 from backprop.bench.report.pictures import NEEDED
-from backprop.bench.report.ranking import by_scenario, found_note, grouped, ranking_note
+from backprop.bench.report.ranking import found_note, ranking_note
 from backprop.bench.report.scaling import exponents
 from backprop.bench.report.tables import Figures, Row
 from backprop.bench.table import TEXT_COLUMNS

@@ -16,12 +16,14 @@ from importlib.resources import files
 import pandas as pd
 
 from backprop.bench import units
+from backprop.bench.baselines import SHORT_FORM
+from backprop.bench.record import grouped
 from backprop.bench.report import charts
 from backprop.bench.report.answer import find_lead
 from backprop.bench.report.data import SIZES, Json, bar_rows, cell_row
 from backprop.bench.report.frame import tuples
 from backprop.bench.report.looks import PLAIN, Spec, channels
-from backprop.bench.report.ranking import HEADLINE, grouped
+from backprop.bench.report.ranking import HEADLINE
 from backprop.errors import install_line
 
 NEEDED = install_line("report")
@@ -153,7 +155,7 @@ def draw_headline(frame: pd.DataFrame) -> dict[str, bytes]:
     if (
         lead is None
         or (lead.scenario, lead.dtype) != HEADLINE
-        or lead.base != "short-form"
+        or lead.base != SHORT_FORM
         or not lead.measured
     ):
         return {}

@@ -6,20 +6,14 @@ A cell is a `Record`, or a row of a frame as `frame.tuples` gives it: both have 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from backprop.bench import units
-from backprop.bench.record import Description
-
-T = TypeVar("T")
-K = TypeVar("K")
+from backprop.bench.record import NOT_BEGUN, Description, by_scenario
 
 HEADLINE = ("mnist-32", "float64")
 """Scenario and dtype that README shows, and that the page of a run opens with where the run has them."""
-
-_NOT_RUN = ("over-time-budget", "over-memory-budget", "predicted")
-"""Statuses of cells that were left out before they began: their predictions may stand beside measured times."""
 
 
 def ranked(cells: Iterable[Any]) -> list[Any]:
@@ -39,19 +33,6 @@ def rank(cell: Any) -> str:
     return units.rank(cell.rank_best, cell.rank_worst) if cell.status == "ok" else ""
 
 
-def by_scenario(cells: Iterable[Any]) -> dict[tuple[str, str], list[Any]]:
-    """The cells of every scenario and dtype, in the order in which the run has them."""
-    return grouped(cells, lambda cell: (str(cell.scenario), str(cell.dtype)))
-
-
-def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
-    """The items by their key; keys and items in the order in which they come."""
-    groups: dict[K, list[T]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return groups
-
-
 def ran(cell: Any) -> bool:
     """Whether the cell is right and was timed."""
     return cell.status == "ok" and not units.missing(cell.time_median_s)
@@ -59,7 +40,7 @@ def ran(cell: Any) -> bool:
 
 def is_predicted(cell: Any) -> bool:
     """Whether a prediction stands in place of a time that was not measured."""
-    return cell.status in _NOT_RUN and not units.missing(cell.predicted_time_s)
+    return cell.status in NOT_BEGUN and not units.missing(cell.predicted_time_s)
 
 
 # What is claimed --------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from backprop.bench import units
-from backprop.bench.report.ranking import grouped, ran
+from backprop.bench.record import grouped
+from backprop.bench.report.ranking import ran
 from backprop.bench.statistics import Estimate, fit_exponent
 
 FEWEST_POINTS = 3

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backprop.bench import units
-from backprop.bench.record import MEASURED, Agreement, one_line
-from backprop.bench.report.ranking import by_scenario, is_predicted, ran, rank, ranked
+from backprop.bench.baselines import SHORT_FORM
+from backprop.bench.record import MEASURED, Agreement, by_scenario, one_line
+from backprop.bench.report.ranking import is_predicted, ran, rank, ranked
 
 if TYPE_CHECKING:
     from backprop.bench.report.scaling import Exponent
@@ -61,7 +62,7 @@ def ranking(cells: Iterable[Any]) -> Iterator[tuple[Any, Figures]]:
     """
     for group in by_scenario(cells).values():
         short = next(
-            (_time(c) for c in group if c.strategy == "short-form" and (ran(c) or is_predicted(c))), None
+            (_time(c) for c in group if c.strategy == SHORT_FORM and (ran(c) or is_predicted(c))), None
         )
         for cell in ranked(group):
             yield cell, _ranked(cell, short)

@@ -57,5 +57,5 @@ def _comment(text: str) -> str:
 
 
 def _value(value: Any) -> str:
-    """As TOML writes it, which is as JSON does for texts, numbers, booleans and their lists."""
+    """The value in TOML, which writes texts, numbers, booleans and their lists as JSON does."""
     return json.dumps(value, ensure_ascii=False)

@@ -14,7 +14,7 @@ import functools
 import itertools
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,9 +23,9 @@ import msgspec
 
 from backprop import Network
 from backprop.arrays import check_dtype
+from backprop.bench.budget import parse_seconds
 from backprop.bench.files import said
-from backprop.bench.forecast import parse_seconds
-from backprop.bench.scenarios import Scenario, short_name
+from backprop.bench.scenarios import Scenario, select_scenarios, short_name
 from backprop.bench.suites.keys import DEFAULTS, Product, SuiteFile
 from backprop.bench.suites.suite import Part, Suite, SuiteError, parse_share, restrict
 from backprop.bench.turns import Schedule
@@ -45,6 +45,42 @@ _EXPECTED = {
 _LIKE = {"scenarios": "networks", "strategies": "networks", "leave_out": "networks", "dtypes": "networks"}
 _LIKE |= {"threads": "batches", "turns": "starts", "learning_steps": "starts"}
 """Keys that are to be what another one is; all others are a text."""
+
+
+# The suites that have a name, and the table of scenarios, which is one of them.
+
+
+def find_suite(name: str) -> Suite:
+    """The built-in suite of that name, or the one of a TOML file.
+
+    Raises `UnknownNameError` for a name that is neither, `SuiteError` for a file with a mistake.
+    """
+    found = built_in_suites()
+    if name in found:
+        return read_suite(found[name])
+    if name.endswith(".toml"):
+        return read_suite(Path(name))
+    raise UnknownNameError("suite", name, [*found, "FILE.toml"])
+
+
+def built_in_suites() -> dict[str, Path]:
+    """The files of the built-in suites by name: beside this one where installed, in `bench/suites` of a checkout."""
+    installed, checkout = Path(__file__).parent, Path(__file__).parents[3] / "bench" / "suites"
+    return {path.stem: path for folder in (installed, checkout) for path in sorted(folder.glob("*.toml"))}
+
+
+def find_scenarios(names: Sequence[str]) -> list[Scenario]:
+    """Those scenarios of the table; all where no name is given. Raises `UnknownNameError` as `select_scenarios`."""
+    return select_scenarios(names, known_scenarios())
+
+
+@functools.cache
+def known_scenarios() -> tuple[Scenario, ...]:
+    """The table of scenarios: those of the suite `default`."""
+    return find_suite("default").scenarios
+
+
+# Reading.
 
 
 def read_suite(path: Path) -> Suite:
@@ -99,7 +135,7 @@ def _part(source: _Source, number: int, of: Product) -> Part:
             raise SuiteError(
                 f'The suite {str(source.path)!r} names no networks; expected networks = ["784-512-10"].'
             )
-        found = source.each(number, "scenarios", _scenarios, of.scenarios)
+        found = source.each(number, "scenarios", lambda name: find_scenarios([name]), of.scenarios)
         return Part(strategies, tuple(dict.fromkeys(one for scenarios in found for one in scenarios)))
     source.each(number, "dtypes", check_dtype, of.dtypes or [])
     assert of.activation is not None and of.loss is not None  # noqa: PT018  # they have defaults
@@ -119,12 +155,6 @@ def _part(source: _Source, number: int, of: Product) -> Part:
     if of.learning_steps is not None:
         scenarios = [replace(one, learning_steps=of.learning_steps) for one in scenarios]
     return Part(strategies, tuple(dict.fromkeys(scenarios)))
-
-
-def _scenarios(name: str) -> list[Scenario]:
-    from backprop.bench.suites import find_scenarios  # the table is a suite, which this module reads
-
-    return find_scenarios([name])
 
 
 def _checked_name(name: str) -> str:

@@ -92,25 +92,7 @@ def restrict(
     Raises `SuiteError` for a schedule that gives no interval, and `UnknownNameError` for a strategy that is not
     installed or a scenario that the suite has not.
     """
-    asked = suite.schedule.claim if claim is None else parse_share("claim", claim)
-    fewest = STARTS_TO_CLAIM if claim is not None else 0
-    schedule = replace(
-        suite.schedule,
-        starts=max(suite.schedule.starts, fewest) if starts is None else starts,
-        turns=suite.schedule.turns if turns is None else turns,
-        precision=suite.schedule.precision if precision is None else parse_share("precision", precision),
-        claim=asked,
-    )
-    if schedule.turns < 1:
-        raise SuiteError(f"The turns are {schedule.turns}; expected at least one in every start.")
-    if schedule.starts < FEWEST_STARTS:
-        raise SuiteError(
-            f"The starts are {schedule.starts}; expected at least {FEWEST_STARTS} for an interval."
-        )
-    if schedule.claim is not None and schedule.starts < STARTS_TO_CLAIM:
-        raise SuiteError(
-            f"The starts are {schedule.starts}; expected at least {STARTS_TO_CLAIM} where something is to be claimed."
-        )
+    schedule = _schedule(suite.schedule, starts, turns, precision, claim)
     meant = tuple(dict.fromkeys(one for name in strategies for one in strategies_meant(name)))
     chosen = select_scenarios(scenarios, suite.scenarios)
     parts = [
@@ -126,3 +108,29 @@ def restrict(
         schedule=schedule,
         curves=suite.curves and not (strategies or scenarios),
     )
+
+
+def _schedule(
+    old: Schedule, starts: int | None, turns: int | None, precision: str | None, claim: str | None
+) -> Schedule:
+    """The schedule with what was asked for in the place of its own; raises as `restrict` does."""
+    asked = old.claim if claim is None else parse_share("claim", claim)
+    fewest = STARTS_TO_CLAIM if claim is not None else 0
+    schedule = replace(
+        old,
+        starts=max(old.starts, fewest) if starts is None else starts,
+        turns=old.turns if turns is None else turns,
+        precision=old.precision if precision is None else parse_share("precision", precision),
+        claim=asked,
+    )
+    if schedule.turns < 1:
+        raise SuiteError(f"The turns are {schedule.turns}; expected at least one in every start.")
+    if schedule.starts < FEWEST_STARTS:
+        raise SuiteError(
+            f"The starts are {schedule.starts}; expected at least {FEWEST_STARTS} for an interval."
+        )
+    if schedule.claim is not None and schedule.starts < STARTS_TO_CLAIM:
+        raise SuiteError(
+            f"The starts are {schedule.starts}; expected at least {STARTS_TO_CLAIM} where something is to be claimed."
+        )
+    return schedule

@@ -13,9 +13,10 @@ import numpy as np
 
 from backprop import find_strategy
 from backprop.bench import units
-from backprop.bench.console import make_console
+from backprop.bench.budget import Budget
+from backprop.bench.commands import INTERRUPTED
+from backprop.bench.console import make_console, print_written
 from backprop.bench.files import TRAINING, check_folder, found, keep, lead_to, new_folder
-from backprop.bench.forecast import Budget
 from backprop.bench.progress import Progress
 from backprop.bench.scenarios import load
 from backprop.bench.training import reports
@@ -46,7 +47,6 @@ from backprop.training import (
 from backprop.training.batches import Batches
 from backprop.training.loop import check_data
 
-INTERRUPTED = 130
 DEFAULT_DATA = "sample"
 _OPTIONS = {"batch_size": "batch", "learning_rate": "lr"}
 """Settings whose option on the command line has another name."""
@@ -190,7 +190,7 @@ def _make_room(folder: Path, name: str, request: Request, resume: Path | None = 
     file = make_folder(folder) / name
     own = () if resume is None else (resume, resume / name)
     if not any(one.is_file() and file.is_file() and one.samefile(file) for one in own):
-        keep("The file", [file], request.fresh)
+        keep([file], request.fresh)
 
 
 def _print_training(
@@ -208,8 +208,7 @@ def _print_training(
             f"{trainer.step:,} steps, {epochs:.2f} epochs in {units.seconds(trainer.seconds)} of training: "
             f"test accuracy {metrics.accuracy:.2%}"
         )
-        for path in written:
-            print(f"written: {path}")
+        print_written(written)
     if outcome.interrupted:
         print(f"Interrupted; continue with --resume {shlex.quote(str(outcome.weights))}.", file=sys.stderr)
 
@@ -236,7 +235,6 @@ def _print_comparison(
         )
         console = make_console()
         reports.print_comparison(console, rows, per_epoch, title)
-        for path in written:
-            print(f"written: {path}")
+        print_written(written)
     if interrupted:
         print("Interrupted; what was learnt so far is kept.", file=sys.stderr)

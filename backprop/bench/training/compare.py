@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 
 from backprop import Strategy
-from backprop.bench.forecast import Budget, Speeds, predicted_time
+from backprop.bench.budget import Budget
+from backprop.bench.forecast import Speeds, predicted_time
 from backprop.bench.machine import measure_limits
 from backprop.bench.training.session import Stopped, Watch, training_bytes
 from backprop.data import Dataset
@@ -47,7 +48,7 @@ class Learnt:
 
     @property
     def test_accuracy(self) -> float | None:
-        """At the end."""
+        """The test accuracy at the end; None where nothing was tested."""
         return self.points[-1].test_accuracy if self.points else None
 
     def to_json(self) -> dict[str, Any]:

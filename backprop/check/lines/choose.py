@@ -18,11 +18,11 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.lines.implied import implied
 from backprop.check.lines.local import local
-from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.origin import is_computed_again, where_it_began
 from backprop.check.lines.repair import Repair, is_named
 from backprop.check.lines.search import Search
 from backprop.check.lines.truth import DIRECTIONS
+from backprop.check.words import is_gradient_of
 
 
 def chosen(repairs: list[Repair], search: Search) -> list[Repair]:

@@ -6,6 +6,7 @@ import linecache
 
 import numpy as np
 
+from backprop.check.entry import Entry, worst_entries
 from backprop.check.lines.causes import MOST_ENTRIES, Wrong, causes, place_of
 from backprop.check.lines.repair import Repair
 from backprop.check.lines.result import Line
@@ -13,7 +14,6 @@ from backprop.check.lines.search import Search
 from backprop.check.lines.sites import stem
 from backprop.check.lines.truth import rms
 from backprop.check.patterns import Known
-from backprop.check.result import Entry, worst_entries
 
 _ALONG = 6
 """Random directions along which a value is compared where it has too many entries to compare each."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from backprop.arrays import Array
 from backprop.check.lines.events import Event
 from backprop.check.lines.groups import Group, Pair
-from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.sites import Site, stem
+from backprop.check.words import is_gradient_of
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from backprop.check.entry import Entry
 from backprop.check.lines.naming import called
-from backprop.check.result import Entry
 from backprop.check.words import listed
 
 if TYPE_CHECKING:

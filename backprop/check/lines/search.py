@@ -25,12 +25,12 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.lines.events import Event
 from backprop.check.lines.groups import Group, Pair, alignments, groups_of
-from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.repair import Repair, Target, rank
 from backprop.check.lines.response import Response, Responses
 from backprop.check.lines.sides import Sides, sides_of
 from backprop.check.lines.sites import Site, stem
 from backprop.check.lines.truth import DIRECTIONS, Names, Shapes, Truth
+from backprop.check.words import is_gradient_of
 
 Recognised = tuple[Group, Event, float]
 """A forward line, the execution of it, and the factor: a value is factor · dL/d(event)."""

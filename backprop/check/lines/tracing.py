@@ -15,7 +15,6 @@ from backprop.check.calls import step_of
 from backprop.check.lines.events import Event, put
 from backprop.check.lines.find import begun, found_from, too_few, with_probes
 from backprop.check.lines.groups import Group
-from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.search import Search
@@ -24,6 +23,7 @@ from backprop.check.lines.trace import Mark, Step, Trace
 from backprop.check.lines.truth import DIRECTIONS, Truth
 from backprop.check.oracle import Budget, OutOfCalls
 from backprop.check.points import structure_of
+from backprop.check.words import is_gradient_of
 
 
 def trace_lines(

@@ -129,6 +129,7 @@ def quotient_mistake(got: Tensors, wrong: frozenset[str], truth: Truth) -> Findi
     if not 10 * eps < error < 100 * eps ** (2 / 3):  # the best central quotient is off by eps^(2/3)
         return None
     size, sign = np.abs(difference[moved]), np.sign(difference[moved])
+    # The mean of n random signs is off by 1/√n; four times that it is by no chance.
     is_balanced = abs(float(np.mean(sign))) < max(_CORRELATED, 4 / np.sqrt(len(sign)))
     is_even = float(np.quantile(size, _LARGE) / np.median(size)) < _UNEVEN
     one, other = (np.argsort(np.argsort(each)).astype(np.float64) for each in (size, bound[moved]))

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from backprop.check.answers import is_number
-from backprop.check.network.objects import means, plain, slots
+from backprop.check.network.objects import SPELLINGS, means, slots
+from backprop.check.words import plain
 from backprop.errors import CheckError
 
 Function = Callable[..., Any]
@@ -30,10 +31,6 @@ _ROLES = {
     "labels": ["y", "ys", "labels", "label", "targets", "target", "t", "onehot"],
 }
 """What people call the three arguments, beside such as `X_train`, `y_true` and `batch_y`."""
-
-
-_LISTS = {"W": ("w", "ws", "weight", "weights"), "b": ("b", "bs", "bias", "biases")}
-"""Usual names of a list of all layers' weights, and of a list of their biases."""
 
 
 def _is(part: str, role: str) -> bool:
@@ -61,7 +58,7 @@ def adapted(function: Function, names: Sequence[str]) -> Adapted:
     if is_method and not any(_is(part, "params") for part in taken):
         return _of_object(owner, function, names, taken)
     called = getattr(function, "__name__", "function")
-    lists = {local: part for local in "Wb" for part in taken if plain(part) in _LISTS[local]}
+    lists = {local: part for local in "Wb" for part in taken if plain(part) in SPELLINGS[local]}
     if len(taken) == 4 and len(lists) == 2 and len(names) > 2 and {name[0] for name in names} == set("Wb"):
         return _of_lists(function, lists, taken, names)
     order: dict[str, str] = {name: part for name in names for part in taken if means(part, name, names)}

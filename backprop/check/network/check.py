@@ -17,28 +17,27 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer, value_and_gradient
-from backprop.check.behaviour import observe
+from backprop.check.behaviour import Behaviour, observe
 from backprop.check.kinds import Finding
 from backprop.check.lines import Lines
 from backprop.check.lines.find import search, with_lines
-from backprop.check.network.diagnosis import Diagnosis, diagnose_network
+from backprop.check.network.diagnosis import Diagnosis, diagnose_network, shape_mistakes
 from backprop.check.network.layouts import Layout, orientation_of
 from backprop.check.network.lines import program_of_network
 from backprop.check.network.loss_value import check_loss
 from backprop.check.network.outside import check_layers
 from backprop.check.network.reading import GradientFunction, Reading, told_apart
-from backprop.check.network.shapes import shape_mistakes
 from backprop.check.network.truth import Truth, truth_for
-from backprop.check.oracle import check_rtol
-from backprop.check.result import GradientCheck, TensorCheck
+from backprop.check.oracle import MAX_CALLS, check_rtol
+from backprop.check.result import GradientCheck, TensorCheck, verdict_of
 from backprop.check.words import listed
 from backprop.errors import CheckError, OptionError
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.verify import REFERENCE
 
-_SHIFT, _SMALLER = 0.01, 0.8
-"""The other point of `observe`: a shift, which moves zeros as well, and a factor for the inputs."""
+_SHRUNK, _SHIFT, _SMALLER = (0.5, 0.9), 0.01, 0.8
+"""The other point of `observe`: random factors, a shift, which moves zeros as well, and a factor of the inputs."""
 
 
 def check_network_gradient(
@@ -51,7 +50,7 @@ def check_network_gradient(
     weight_decay: float = 0.0,
     rtol: float | None = None,
     layout: str | None = None,
-    max_calls: int = 2000,
+    max_calls: int = MAX_CALLS,
     source: Callable[..., Any] | None = None,
 ) -> GradientCheck:
     """Check the gradient of a network's loss, derived by hand, at `params` on `batch`.
@@ -85,47 +84,71 @@ def check_network_gradient(
         _elsewhere(network, params, batch, rng),
         names=("params", "inputs", "labels"),
     )
-    found = reading.layout or Layout()
-    loss, gradient = value_and_gradient(seen.answer, reading.structure(found))
+    check = _judged(reading, seen, network, params, batch, weight_decay, rtol or 0.0)
+    if function is reading or not reading.is_function or not max_calls:
+        return check
+
+    def look() -> Lines:
+        layout = reading.layout or Layout()
+        program = program_of_network(function, network, params, batch, layout, weight_decay, max_calls)
+        return search(program, [source or function])
+
+    return with_lines(check, look)
+
+
+def _judged(
+    reading: Reading,
+    seen: Behaviour,
+    network: Network,
+    params: Parameters,
+    batch: Batch,
+    weight_decay: float,
+    rtol: float,
+) -> GradientCheck:
+    """The result of a check, by what the function gave."""
+    layout = reading.layout or Layout()
+    loss, gradient = value_and_gradient(seen.answer, reading.structure(layout))
     answer = reading.read(gradient)
     check_layers(network, params, batch)
-    truth = truth_for(network, params, batch, answer.comparable, weight_decay, rtol or 0.0)
+    truth = truth_for(network, params, batch, answer.comparable, weight_decay, rtol)
     tensors, wrong = _compare(answer, truth)
     if reading.is_function and wrong and not answer.findings and not seen.findings:
         _refuse_other_layouts(reading, truth)
-    findings = [*map(_by_name, seen.findings), *shape_mistakes(answer, truth)]
-    notes = [*([reading.note] if reading.note else []), *answer.notes, *_blind_points(tensors, truth)]
-    notes += _for_one_sample(findings, answer, truth)
-    if any(finding.kind == "not-repeatable" for finding in findings):
-        notes.append(
-            "The tensors are those of the first call; what is wrong with a random answer is not looked for."
-        )
-    else:
-        findings, more = _diagnosed(findings, answer, tensors, wrong, loss, truth)
-        notes += more
+    findings, notes = _said([*map(_by_name, seen.findings)], answer, tensors, wrong, loss, truth)
     kinks, count = truth.kinks()
     if count > len(kinks):
         notes.append(f"{count} entries lie at kinks; {len(kinks)} of them are listed.")
     verdicts = {tensor.verdict for tensor in tensors}
-    is_wrong, is_open = bool(findings) or "wrong" in verdicts, "undecided" in verdicts
     check = GradientCheck(
-        "wrong" if is_wrong else "undecided" if is_open else "right",
+        verdict_of(wrong=bool(findings) or "wrong" in verdicts, undecided="undecided" in verdicts),
         tuple(tensors),
         tuple(findings),
         REFERENCE,
         kinks,
         gradient_calls=seen.calls if reading.is_function else 0,
-        notes=tuple(notes),
+        notes=(*([reading.note] if reading.note else []), *notes),
     )
-    check = found.shown(check, network)
-    if function is reading or not reading.is_function or not max_calls:
-        return check
+    return layout.shown(check, network)
 
-    def look() -> Lines:
-        program = program_of_network(function, network, params, batch, found, weight_decay, max_calls)
-        return search(program, [source or function])
 
-    return with_lines(check, look)
+def _said(
+    findings: list[Finding],
+    answer: Answer,
+    tensors: list[TensorCheck],
+    wrong: frozenset[str],
+    loss: Any,
+    truth: Truth,
+) -> tuple[list[Finding], list[str]]:
+    """The findings of the calls with those of the tensors and of the loss, and what else is to be said."""
+    findings = [*findings, *shape_mistakes(answer, truth)]
+    notes = [*answer.notes, *_blind_points(tensors, truth), *_for_one_sample(findings, answer, truth)]
+    if any(finding.kind == "not-repeatable" for finding in findings):
+        first = (
+            "The tensors are those of the first call; what is wrong with a random answer is not looked for."
+        )
+        return findings, [*notes, first]
+    findings, more = _diagnosed(findings, answer, tensors, wrong, loss, truth)
+    return findings, [*notes, *more]
 
 
 def _diagnosed(
@@ -180,7 +203,7 @@ def _elsewhere(
     """Arguments of the same shapes in which every number is another one."""
     dtype = params.dtype
     moved = {
-        name: (params[name] * rng.uniform(0.5, 0.9) + _SHIFT).astype(dtype, copy=False) for name in params
+        name: (params[name] * rng.uniform(*_SHRUNK) + _SHIFT).astype(dtype, copy=False) for name in params
     }
     shuffled = rng.permutation(len(batch.labels))
     inputs = (batch.inputs[shuffled] * dtype.type(_SMALLER)).astype(dtype, copy=False)

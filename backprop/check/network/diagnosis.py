@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.answers import Answer
 from backprop.check.kinds import Confidence, Finding, found
 from backprop.check.network.accuracy import Tensors, low_precision, quotient_mistake
 from backprop.check.network.mistakes import Got, Match, Mistake, Run, find_mistakes
-from backprop.check.network.subgradients import CONVENTIONS, by_convention
-from backprop.check.network.truth import Truth
+from backprop.check.network.truth import CONVENTIONS, Truth, by_convention
 from backprop.check.patterns import Suspect, entries
+from backprop.check.rearranged import summed
 from backprop.check.signatures import signatures, swapped, unknown
 from backprop.check.words import listed
 from backprop.verify.agreement import norm
@@ -142,3 +143,38 @@ def _suspect(name: str, got: Array, expected: Array, truth: Truth) -> Suspect:
     }
     known, n = entries(expected, truth.bound[name]), len(truth.batch.labels)
     return Suspect(name, got, known, truth.params[name], n, truths, False, got.dtype)
+
+
+# Shapes that say what went wrong: a transpose, a bias gradient with a value for every sample, or one for all.
+
+
+def shape_mistakes(answer: Answer, truth: Truth) -> list[Finding]:
+    """The findings of an answer; a `wrong-shape` that is a known mistake is named as that one."""
+    return [
+        _named_shape(finding, finding.tensor, answer, truth)
+        if finding.kind == "wrong-shape" and finding.tensor in answer.reshaped
+        else finding
+        for finding in answer.findings
+    ]
+
+
+def _named_shape(finding: Finding, name: str, answer: Answer, truth: Truth) -> Finding:
+    got, n = answer.reshaped[name], len(truth.batch.labels)
+    right = not truth.compare(name, got)[1].any()
+    if name in answer.transposed:
+        seen = f"{finding.evidence} Its values are {'those of expectedᵀ' if right else 'wrong beside that'}."
+        return found("transposed", name, seen, "certain" if right else "likely")
+    if name not in answer.summed or name not in (names.get("b") for names in truth.network.names):
+        return finding
+    known, shape, axes = (
+        entries(truth.gradient[name], truth.bound[name]),
+        answer.shapes[name],
+        answer.summed[name],
+    )
+    for each in summed(Suspect(name, got, known, truth.params[name], n, summed=axes, raw_shape=shape)):
+        return found("bias-not-summed", name, each.evidence, each.confidence)
+    if n in shape:
+        return found(
+            "bias-not-summed", name, f"{finding.evidence} It has a value for every sample.", "likely"
+        )
+    return finding

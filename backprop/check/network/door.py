@@ -12,6 +12,7 @@ from backprop.arrays import DType, check_dtype
 from backprop.check.network.callables import Adapted, adapted
 from backprop.check.network.check import check_network_gradient
 from backprop.check.network.reading import GradientFunction
+from backprop.check.oracle import MAX_CALLS
 from backprop.check.result import GradientCheck
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
@@ -43,7 +44,7 @@ def check_network(
     weight_decay: float = 0.0,
     rtol: float | None = None,
     layout: str | None = None,
-    max_calls: int = 2000,
+    max_calls: int = MAX_CALLS,
 ) -> GradientCheck:
     """Check the gradient of a network's loss that was derived by hand: right, wrong or undecided, where, and what.
 
@@ -59,7 +60,8 @@ def check_network(
     weight_decay: the λ of λ/2 Σ W² in the loss.
     rtol: how exact the gradient need be; by default as exact as the rounding of its dtype allows.
     layout: how weights and samples lie, where two ways fit: io-rows, oi-columns, oi-rows or io-columns.
-    max_calls: how often a wrong function may be called to find its wrong lines, told in `lines`; 0 for not at all.
+    max_calls: how often a wrong function may be called to find its wrong lines, told in `lines`, by default 2,000
+    times; 0 for not at all.
 
     The truth is the closed form in extended precision (`backprop check` is the same for the command line, where the
     function runs in a process of its own).

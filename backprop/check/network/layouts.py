@@ -62,7 +62,7 @@ class Layout:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is the layout of this package, in which nothing is converted."""
+        """Whether the layout is that of this package, so that nothing is converted."""
         return self == Layout()
 
     @property

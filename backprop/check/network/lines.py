@@ -3,7 +3,7 @@
 A function that returns the network's loss is searched as it is. Of one that returns no loss, or another one, the loss
 is the network's of that value of its own forward pass that equals the network's outputs p, or its logits z:
 
-    L = loss(p, labels) + λ/2 Σ W²        p of the run: as it is where a value before it is moved or replaced
+    L = loss(p, labels) + λ/2 Σ W²        with the p of the run, also where a value before p is moved or replaced
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from backprop.check.lines.sites import Site
 from backprop.check.network.layouts import Layout
 from backprop.check.network.reading import Reading
 from backprop.check.network.truth import penalty
-from backprop.check.oracle import Budget
+from backprop.check.oracle import MAX_CALLS, Budget
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -34,7 +34,7 @@ def program_of_network(
     batch: Batch,
     layout: Layout,
     weight_decay: float,
-    max_calls: int = 2000,
+    max_calls: int = MAX_CALLS,
 ) -> Program:
     """The function as a program from the parameters by name, in the layout in which it is called.
 

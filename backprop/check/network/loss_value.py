@@ -11,12 +11,15 @@ from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
 from backprop.check.network.mistakes.batch import known_factors
 from backprop.check.network.mistakes.output import squared_errors
+from backprop.check.network.rounding import UNDERFLOWS
 from backprop.check.network.truth import Truth, penalty
 from backprop.errors import CheckError
 from backprop.losses import SoftmaxCrossEntropy
 
 _STABILISED = 1e-6
 """-log(p + ε) with the usual ε moves a loss by less than this; that is worth a note and no alarm."""
+_NARROW = 4
+"""Roundings of float32 that a loss of that dtype may be off."""
 _DECAY_ROUNDING = 1e-13
 """Of the decay: some hundred roundings of float64, in which a gradient's author sums the squares."""
 
@@ -41,10 +44,10 @@ def check_loss(
     data = float(network.loss(wide, inputs, labels))
     decay = float(penalty(network, wide, truth.weight_decay))
     expected = data + decay
-    slack = truth.rounding.loss + _DECAY_ROUNDING * decay + 64 * float(np.finfo(np.float64).tiny)
+    slack = truth.rounding.loss + _DECAY_ROUNDING * decay + UNDERFLOWS * float(np.finfo(np.float64).tiny)
     slack += truth.rtol * abs(expected)
     if array.dtype == np.float32:
-        slack = max(slack, 4 * float(np.finfo(np.float32).eps) * abs(expected))
+        slack = max(slack, _NARROW * float(np.finfo(np.float32).eps) * abs(expected))
     off = abs(got - expected)
     if off <= slack:
         return None, None

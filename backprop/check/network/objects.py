@@ -6,21 +6,17 @@ self.weights[0]       lists             self.layers[0].W            the objects 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backprop.check.words import is_gradient_of, plain
+
 _DICTS = ("params", "parameters", "param", "theta")
 _GRADIENTS = ("grads", "gradients", "grad", "gradient", "dparams")
-_OF_GRADIENTS = ("d{}", "grad{}", "{}grad", "delta{}", "nabla{}")
-"""What people call the gradient of something."""
-_SPELLINGS = {"W": ("w", "weight", "weights"), "b": ("b", "bias", "biases")}
-
-
-def plain(name: str) -> str:
-    """A name without what people spell in different ways: capitals, underscores, spaces."""
-    return re.sub(r"[_ ]", "", name.casefold())
+"""What people call a dict of parameters, and one of gradients."""
+SPELLINGS = {"W": ("w", "ws", "weight", "weights"), "b": ("b", "bs", "bias", "biases")}
+"""What people call the weights and the bias of a layer, or lists of all of them."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +120,7 @@ def means(key: Any, name: str, names: Sequence[str], before: str = "") -> bool:
 
 def _is(key: Any, local: str, before: str, number: str = "") -> bool:
     """Whether a key is a way to write the weights or the bias of a layer, or their gradient."""
-    words = [f"{one}{number}" for one in _SPELLINGS.get(local, (local,))]
-    if before:
-        words = [way.format(each) for each in words for way in _OF_GRADIENTS]
-    return isinstance(key, str) and plain(key) in words
+    words = [f"{one}{number}" for one in SPELLINGS.get(local, (local,))]
+    if not isinstance(key, str) or (plain(key) in words) == bool(before):
+        return False
+    return not before or any(is_gradient_of(plain(key), each) for each in words)

@@ -209,7 +209,7 @@ class Reading:
     def _reflect(
         self, layout: Layout, before: Any, given: Any, ours: tuple[dict[str, Any], Array, Array]
     ) -> None:
-        """Change those of this package's arguments that the function has changed in its own; to what is not asked."""
+        """Change in this package's arguments what the function has changed in its own, to whatever value."""
         params, inputs, labels = ours
         names = dict(ends_of(layout.contain({name: name for name in self.roles}, self.roles)))
         for path in differing(before[0], given[0]):

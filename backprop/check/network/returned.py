@@ -20,9 +20,6 @@ from backprop.check.words import describe
 from backprop.errors import CheckError
 from backprop.network import Network
 
-_SAME_ENTRIES = 1
-"""The length of axes that may be missing or surplus: the entries are the same."""
-
 
 class NoGradientsError(CheckError):
     """The function returns something that holds no gradients."""
@@ -103,7 +100,8 @@ def _in_order(values: list[Any], structure: Structure, network: Network) -> tupl
 
 
 def _long_axes(shape: tuple[int, ...]) -> list[int]:
-    return [size for size in shape if size != _SAME_ENTRIES]
+    """The lengths of the axes, without those of one: these may be missing or surplus."""
+    return [size for size in shape if size != 1]
 
 
 def orders(network: Network) -> dict[str, list[str]]:

@@ -30,6 +30,9 @@ from backprop.parameters import Parameters
 ROOM = 8.0
 """c. The right gradients of the suite, written in many ways, use less than a tenth of the bound that it gives."""
 
+UNDERFLOWS = 64
+"""Times the smallest normal number: what underflow on the way may take from an entry."""
+
 Arrays = Mapping[str, Array]
 
 
@@ -58,9 +61,8 @@ def rounding(
     errors = [np.zeros_like(inputs)]
     for layer, own, x, y in zip(network.layers, tensors, values, values[1:], strict=False):
         errors.append(_forward(layer, own, x, y, errors[-1], unit, rng))
-    kinked: dict[int, Array] = {}
+    kinked, changes = dict[int, Array](), dict[int, Array]()
     beside: dict[int, tuple[Array, Array]] = {}
-    changes: dict[int, Array] = {}
     for k, layer in enumerate(network.layers):
         if isinstance(layer, Elementwise):
             error = np.maximum(errors[k], tiny)
@@ -78,7 +80,7 @@ def rounding(
             network.layers[k], tensors[k], values[k], values[k + 1], errors[k], errors[k + 1], unit, k == 0
         )
         delta, error = step.back(delta, error, changes.get(k), out[k], rng)
-    bound.vector[...] += 64 * tiny
+    bound.vector[...] += UNDERFLOWS * tiny
     return Rounding(bound, loss, kinked, beside)
 
 
@@ -96,7 +98,7 @@ def _together(*errors: Array | float) -> Array:
 
 
 def _of_function(layer: Elementwise, x: Array) -> Array | float:
-    """The roundings that f or f' makes of its own: an exponential of x rounds |x| times, until it is flat."""
+    """The roundings that f or f' makes of its own: an exponential of x rounds |x| times, until it is flat at 10."""
     return np.clip(np.abs(x), 1, 10) if layer.smooth else 0.0
 
 

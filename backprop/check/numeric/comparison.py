@@ -9,7 +9,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.numeric.directions import Direction
-from backprop.check.numeric.quotients import Slope
+from backprop.check.numeric.quotients import ALLOWED, SEEN, Slope
 from backprop.check.numeric.slopes import Ladder, Rung
 
 _HIDDEN = "noise hides its slope from all but steps that are too long"
@@ -64,11 +64,11 @@ def compare_with_quotients(
     off = ~(np.abs(slope.value - claimed) <= tolerance)
     seen = ~(np.abs(slope.nearby - claimed) <= 2 * slope.nearby_error)
     settled = slope.settled | (~off & (slope.error <= negligible))
-    side = tolerance - stairs + 3 * slope.side_error
+    side = tolerance - stairs + ALLOWED * slope.side_error
     low, high = np.minimum(slope.left, slope.right) - side, np.maximum(slope.left, slope.right) + side
     among = (low <= claimed) & (claimed <= high)
     between = among & slope.corner
-    hidden_corner = off & among & (np.abs(slope.right - slope.left) > 5 * slope.side_error)
+    hidden_corner = off & among & (np.abs(slope.right - slope.left) > SEEN * slope.side_error)
     return Comparison(
         direction,
         slope.value,
@@ -106,7 +106,7 @@ def compare_at_kink(comparison: Comparison, slope: Slope, beside: Array | None) 
     the slopes of this one line. A claim of 0 is left open: relu'(0) = 0 leaves a unit out, and no slope beside the
     point need be 0. A direction in which many entries move is left open, too: it crosses many kinks.
     """
-    claimed, side = comparison.claimed, comparison.tolerance + 3 * slope.side_error
+    claimed, side = comparison.claimed, comparison.tolerance + ALLOWED * slope.side_error
     outside = comparison.open & slope.corner
     low, high = np.minimum(slope.left, slope.right), np.maximum(slope.left, slope.right)
     far = (claimed < low - side) | (claimed > high + side)
@@ -198,7 +198,7 @@ def line_integral(
     # Of a smooth claim bends are small beside steps, of one that jumps they are not.
     bends = np.abs(np.diff(steps, axis=0)).sum(axis=0)
     jumps = np.minimum(np.abs(steps).sum(axis=0), bends) / (2 * _PIECES)  # each lies anywhere in its piece
-    noise = np.asarray(ladder.noise) * (3 - len(ends)) / h
+    noise = np.asarray(ladder.noise) * (1 if len(ends) == 2 else 2) / h  # of (f⁺ - f⁻)/2h, and of (f⁺ - f)/h
     error = np.maximum(uneven, _OUT_OF_PLACE * jumps) + noise
     return LineIntegral(quotient, values.mean(axis=0), error, rung.step <= ladder.near, jumps > noise)
 
@@ -238,7 +238,7 @@ def compare_with_integral(
     telling = (error <= _TELLING * apart) | unsure
     close = (off <= _CLOSE * np.minimum(wrong_by, largest)) & (wrong_by > 0)
     cleared = (same & telling & found.near) | close
-    convicted = (slope.corner | vague) & (off > 3 * error) & found.near
+    convicted = (slope.corner | vague) & (off > ALLOWED * error) & found.near
     here = np.abs(mean - claimed) <= 0.5 * np.maximum(np.abs(mean), np.abs(claimed))
     sharper = vague & same & (error < comparison.tolerance) & here
     blind = cleared & ~slope.settled & ~slope.kink & ~slope.edge

@@ -9,26 +9,29 @@ from functools import cached_property
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.leaves import SINGLE
 from backprop.check.numeric.comparison import Comparison, compare_with_quotients
 from backprop.check.numeric.directions import FIRST_STEP, Direction, Scales, random_signs
-from backprop.check.numeric.quotients import FINEST, Slope
+from backprop.check.numeric.quotients import ALLOWED, FINEST, SEEN, Slope
 from backprop.check.numeric.slopes import Ladder, measure
 from backprop.check.oracle import FunctionOracle
 
 BLURRED = 2.0**-7
 """Of a gradient: where the truth is known no better than this, a mistake of a per cent would pass."""
-_SINGLE = 2.0**-22
+_COARSE_STAIRS = 2 * SINGLE.eps
 """Values on coarser stairs than those of float32, with a bit to spare."""
 _QUIET = 1000.0
 """Roundings of float64: values noisier than this were not computed in float64 alone."""
+QUOTIENTS = 8
+"""Calls that the quotients along one direction take, about: four steps, on both sides of the point."""
 _FAR_STEPS = (0.3, -0.3, 1.0, -1.0, 4.0, -4.0)
 """Of the scale: steps so long that a function which stays still along all of them is constant."""
 
 # The numbers below are not derived: the campaign of tests/planted/functions holds with them.
-_ROUNDINGS = 32.0
+ROUNDINGS = 32.0
 """Times the rounding that was measured of a gradient: at other points it may be larger."""
-_ROOM, _ROOM_IF_NOISY, _ROOM_ON_STAIRS = 3.0, 4.0, 12.0
-"""Times the estimated error of a slope: noise is not always as even as it was measured, and stairs are uneven."""
+_ALLOWED_IF_NOISY, _ALLOWED_ON_STAIRS = 4.0, 12.0
+"""The same as `ALLOWED`, where noise may not be as even as it was measured, and where stairs are uneven."""
 _NEGLIGIBLE = 0.02
 """Of the largest entry of a tensor: an error of a slope that does not matter."""
 _COARSE, _COARSELY_WRONG = 1e-3, 0.07
@@ -37,12 +40,16 @@ _DUST = 1e-6
 """Of how much a function moves elsewhere: a slope that small may be lost where it does not move."""
 _CORNER_STEPS, _CORNER_SPAN, _SAME_CORNER = 1e5, 64.0, 0.01
 """Steps of so many times the noise of a corner, down to a 64th of them, show its jump to a hundredth."""
+_STEPS = 4
+"""Steps from the longest of these to the shortest, each a fourth of the one before."""
 _NEAR_POINTS, _ASIDE, _ASIDE_RANGE = 12, 2.0**-10, (0.3, 1)
 """Points beside this one, at the fourth root of eps with some room, or a third of that: off every edge."""
+_GOAL = 8.0
+"""Roundings of the function's values, beside `FINEST`: no slope need be known better."""
+_INTEGRALS, _AT_CORNERS = 24, 4
+"""Line integrals of one check: each takes 32 calls of the gradient."""
 _SMALL = 1e-3
 """Of the largest entry of a tensor: a smaller one need not be known better."""
-_TOWARDS_ZERO = (0.5, 0.25)
-"""Of the point: where a function that is flat at the point may move."""
 
 
 @dataclass
@@ -78,8 +85,8 @@ class DirectionalCheck:
     confirmed: int = 0
     rows_at: Callable[[Array], Array | None] | None = None
     rows_eps: float = 0.0
-    integrals: int = 24
-    corner_integrals: int = 4
+    integrals: int = _INTEGRALS
+    corner_integrals: int = _AT_CORNERS
     in_vain: int = 0
     beside: Array | None = None
     sides: Array = field(default_factory=lambda: np.zeros((0, 0)))
@@ -101,7 +108,7 @@ class DirectionalCheck:
     @property
     def on_coarse_stairs(self) -> bool:
         """Whether the function rounds what it is given, or its values, to fewer digits than those of float32."""
-        return self.function.coarse > _SINGLE or bool(np.any(self.function.grid() > _SINGLE))
+        return self.function.coarse > _COARSE_STAIRS or bool(np.any(self.function.grid() > _COARSE_STAIRS))
 
     @property
     def reach(self) -> float:
@@ -113,7 +120,7 @@ class DirectionalCheck:
     def allowed(self, direction: Direction) -> Array:
         """The error (m,) that a right gradient may have along a direction: its rounding, and the rtol asked for."""
         own = direction.size(self.relative * self.claimed) + direction.size(self.slack)
-        return own + _ROUNDINGS * direction.size(self.rounding)
+        return own + ROUNDINGS * direction.size(self.rounding)
 
     def tolerance(
         self, direction: Direction, value: Array, claimed: Array, error: Array | float = 0.0
@@ -138,10 +145,12 @@ class DirectionalCheck:
 
     def claims_beside(self) -> Array | None:
         """The claims (k, m, p) at points next to this one, off every edge; None where there are none."""
+        # At most a quarter of the calls that are left.
         if self.beside is None and self.rows_at is not None and self.function.room(4 * _NEAR_POINTS):
             rng = np.random.default_rng(0)
             x, shape = self.function.point, (_NEAR_POINTS, len(self.function.point))
-            eps = self.function.eps / 2.0**-52
+            eps = self.function.eps / np.finfo(np.float64).eps
+            # Not so near that the function, or the claim, rounds the difference away.
             aside = max(_ASIDE * eps**0.25 * self.reach, self.function.coarse, 4 * self.rows_eps)
             self.sides = rng.uniform(*_ASIDE_RANGE, shape) * random_signs(shape, rng)
             rows = [self.rows(x + aside * self.scales.tensor * side) for side in self.sides]
@@ -156,21 +165,11 @@ class DirectionalCheck:
 
     # The function ------------------------------------------------------------------------------------
 
-    @cached_property
-    def natural(self) -> Array:
-        """The function's values (k, m) at the point and on the way from it to zero."""
-        values = [self.function.at(factor * self.function.point) for factor in _TOWARDS_ZERO]
-        return np.array([self.function.value, *values])
-
-    def natural_spread(self) -> Array:
-        """The range (m,) of the function on the way from the point to zero."""
-        return np.asarray(np.nan_to_num(np.ptp(self.natural, axis=0), nan=0, posinf=0))
-
     def stays_still(self, direction: Direction) -> bool:
         """Whether long steps do not move the function either: its values may lie on stairs."""
         f, x = self.function.value, self.function.point
         values = [self.function.at(direction.moved(x, step)) for step in _FAR_STEPS]
-        return not any(np.any(np.abs(value - f) > 5 * self.noise) for value in values)
+        return not any(np.any(np.abs(value - f) > SEEN * self.noise) for value in values)
 
     def disprove(self) -> None:
         """Trust complex steps no more."""
@@ -207,12 +206,12 @@ class DirectionalCheck:
         """The accuracy (m,) to which a slope is needed, beside ‖g∘v‖ and the largest entry that moves."""
         largest = np.max(self.largest[:, direction.where], axis=1)
         size = np.maximum(direction.size(self.claimed), _SMALL * largest)
-        return np.asarray(max(FINEST, 8 * self.function.eps) * size)
+        return np.asarray(max(FINEST, _GOAL * self.function.eps) * size)
 
     def closer(self, slope: Slope, ladder: Ladder) -> Slope:
         """The slope, with smaller steps where there seems to be a corner: a narrow bend looks like one from afar."""
         jump = np.abs(slope.right - slope.left)
-        if not np.any(slope.kink) or not self.function.room(8):
+        if not np.any(slope.kink) or not self.function.room(QUOTIENTS):
             return slope
         with np.errstate(all="ignore"):
             first = float(_CORNER_STEPS * np.max(np.where(slope.kink, ladder.noise / jump, 0)))
@@ -221,7 +220,7 @@ class DirectionalCheck:
         if self._is_same_corner(slope, ladder, first / _CORNER_SPAN):
             return slope
         nearer = self.ladder(ladder.direction, first)
-        if nearer.down_to(4) < 4:
+        if nearer.down_to(_STEPS) < _STEPS:
             return slope
         close = nearer.slope()
         with np.errstate(all="ignore"):
@@ -248,9 +247,12 @@ class DirectionalCheck:
         """Compare the claim with a slope that was measured."""
         claimed = direction.along(self.claimed)
         coarse = self.on_coarse_stairs
-        error = (_ROOM_ON_STAIRS if coarse else _ROOM_IF_NOISY if self.noisy else _ROOM) * slope.error
+        allowed = _ALLOWED_ON_STAIRS if coarse else _ALLOWED_IF_NOISY if self.noisy else ALLOWED
+        error = allowed * slope.error
         stairs = np.zeros_like(error)
-        if self.function.coarse > _SINGLE:  # the values belong to a rounded point, and the claim may not
+        if (
+            self.function.coarse > _COARSE_STAIRS
+        ):  # the values belong to a rounded point, and the claim may not
             along = self.claims_along(direction)
             stairs = np.abs(slope.right - slope.left) + (0 if along is None else np.ptp(along, axis=0))
         tolerance = self.tolerance(direction, slope.value, claimed, error + stairs)
@@ -272,7 +274,8 @@ class DirectionalCheck:
         Rounding may hide a slope of eps of the function's values there. It is no mistake where the function moves
         elsewhere, and by far more than that. Else nothing is known of it.
         """
-        values, moved, claimed = self.natural, self.natural_spread(), np.abs(comparison.claimed)
+        values, moved = self.function.natural, self.function.natural_spread()
+        claimed = np.abs(comparison.claimed)
         hidden = self.function.grid() * np.max(np.nan_to_num(np.abs(values), nan=0, posinf=0), axis=0)
         lost = still & (claimed != 0) & (claimed <= hidden)
         dust = lost & (np.maximum(claimed, hidden) <= _DUST * moved)

@@ -112,6 +112,8 @@ UNEVEN = 0.7390851332151607
 """A share of a step with many bits (the fixed point of the cosine), in no simple ratio to other steps."""
 _REACH = 2.0**14
 """The longest step, of the scale: the first step times `RATIO` ten times."""
+SIZES = (0.5, 1.5)
+"""Random numbers lie between these: none is small."""
 _BITS = 10
 """Bits of an entry's step: a step from zero is exact in any dtype, so that its rounding adds no slope."""
 
@@ -188,7 +190,12 @@ def random_signs(shape: int | tuple[int, ...], rng: np.random.Generator) -> Arra
 
 def random_weights(shape: int | tuple[int, ...], rng: np.random.Generator) -> Array:
     """Random numbers of size 0.5 to 1.5 and either sign: none is small, and no two cancel each other."""
-    return np.asarray(rng.uniform(0.5, 1.5, shape) * random_signs(shape, rng))
+    return np.asarray(rng.uniform(*SIZES, shape) * random_signs(shape, rng))
+
+
+def drawn(count: int, rng: np.random.Generator) -> Array:
+    """Numbers of five bits, which every format holds, of either sign, between a half and one and a half."""
+    return np.asarray(rng.integers(8, 25, count) / 16 * random_signs(count, rng))
 
 
 def random_direction(

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.directional import DirectionalCheck
+from backprop.check.numeric.directional import QUOTIENTS, DirectionalCheck
 from backprop.check.numeric.directions import Direction, random_direction, random_signs
+from backprop.check.numeric.quotients import CLEARLY
 from backprop.check.numeric.tensors import Table
 from backprop.check.oracle import OutOfCalls
 
@@ -128,7 +129,7 @@ class _Sharing:
     def _linked(self, index: int, groups: list[list[int]]) -> list[list[int]]:
         """The groups that share kinks with an entry: all are moved at once, and then parts of them where one does.
 
-        Entries that share a kink tend to be neighbours, so the newest groups come apart first.
+        Entries that share a kink tend to be neighbours, so the newest groups, an eighth of all, come apart first.
         """
         if not groups or not self._shares(index, [each for group in groups for each in group]):
             return []
@@ -162,7 +163,7 @@ class _Sharing:
         """Whether a change (m,) is another one than the one-sided slopes of the entries give."""
         step = _STEP * self.check.first
         slopes = np.where(by > 0, self.table.right[:, where], self.table.left[:, where]) * by
-        slack = _EVEN * step * np.nansum(np.abs(slopes), axis=1) + 20 * self.check.noise
+        slack = _EVEN * step * np.nansum(np.abs(slopes), axis=1) + 2 * CLEARLY * self.check.noise
         return bool(np.any(np.abs(change - step * np.nansum(slopes, axis=1)) > slack))
 
 
@@ -171,12 +172,12 @@ def _outside(check: DirectionalCheck, table: Table, where: Array) -> tuple[Array
     outside = np.zeros(len(check.claimed), bool)
     convex, concave = np.ones_like(outside), np.ones_like(outside)
     for direction in _telling_directions(check, table, where):
-        if not check.function.room(8):
+        if not check.function.room(QUOTIENTS):
             raise OutOfCalls
         slope = check.quotients(direction)
         along = direction.along(check.claimed)
         size = np.abs(slope.left) + np.abs(slope.right)
-        blur = check.allowed(direction) + 10 * slope.side_error + _SLACK * size
+        blur = check.allowed(direction) + CLEARLY * slope.side_error + _SLACK * size
         low, high = np.minimum(slope.left, slope.right) - blur, np.maximum(slope.left, slope.right) + blur
         outside |= (along < low) | (along > high)
         convex &= slope.right >= slope.left - blur
@@ -196,7 +197,7 @@ def _telling_directions(check: DirectionalCheck, table: Table, where: Array) -> 
     if beside is not None:
         ways += [*(claimed - np.mean(beside[:, :, where], axis=0))]
     directions = [Direction(where, own), Direction(where, own * random_signs(len(where), check.rng))]
-    for way in ways[: 3 * _DIRECTIONS]:
+    for way in ways[: 3 * _DIRECTIONS]:  # of a function to many values there are as many of each
         moves = way != 0
         if np.any(moves) and np.all(np.isfinite(way)):
             directions.append(Direction(where, way * np.min(own[moves] / np.abs(way[moves]))))

@@ -13,9 +13,9 @@ from backprop.check.numeric.comparison import (
     compare_with_integral,
     line_integral,
 )
-from backprop.check.numeric.directional import DirectionalCheck
+from backprop.check.numeric.directional import QUOTIENTS, DirectionalCheck
 from backprop.check.numeric.directions import UNEVEN, Direction
-from backprop.check.numeric.quotients import Slope
+from backprop.check.numeric.quotients import ALLOWED, CLEARLY, Slope
 from backprop.check.numeric.slopes import Ladder, agrees, complex_slope
 from backprop.check.oracle import OutOfCalls
 
@@ -33,6 +33,14 @@ _BESIDE = 0.01
 """Of the slopes: by how much they may change within the distance of points beside."""
 _NARROWEST = 3e-6
 """Of the scale of the point: a third of the narrowest structures that are looked for."""
+_ROUNDED = 64.0
+"""Roundings of a complex step that the computation of the function may add up to."""
+_VAGUE = 100.0
+"""Times the slope: a tolerance that is even wider belongs to a slope that is about zero."""
+_SMALLEST = 100.0
+"""Roundings of the function's values: by so much a claim must move them along a step to show."""
+_NEARER = 3.0
+"""Times nearer to the claim than to the slope found: such a quotient tells of a structure with the claimed slope."""
 _PIECE = 128.0
 """Roundings of the claim's dtype: a step of so many is cut into pieces that the claim sees."""
 
@@ -44,7 +52,7 @@ def compare(
 
     Raises `OutOfCalls` where none are left.
     """
-    if not check.function.room(1 if check.complex else 4):
+    if not check.function.room(1 if check.complex else 4):  # a slope takes two steps at least
         raise OutOfCalls
     if check.complex:
         value = complex_slope(check.function, direction)
@@ -56,7 +64,7 @@ def compare(
     slope = check.closer(seen, ladder)
     comparison = check.judge(direction, slope)
     known = thorough or comparison.clean or (slope is seen and np.all(slope.sharp))
-    if not known and check.function.room(6):
+    if not known and check.function.room(QUOTIENTS):
         slope = check.closer(check.measured(ladder, True), ladder)
         comparison = check.judge(direction, slope)
     return examine(check, comparison, slope, ladder)
@@ -71,7 +79,7 @@ def _loses_parts(check: DirectionalCheck, direction: Direction, value: Array) ->
         return False
     _, _, plus, minus = ladder.rungs[0]
     change, even = np.abs(plus - minus), np.abs(plus + minus - 2 * check.function.value)
-    moves = (change > 10 * np.asarray(ladder.noise)) & (change > 0.5 * even)
+    moves = (change > CLEARLY * np.asarray(ladder.noise)) & (change > 0.5 * even)
     if not np.any((value == 0) & moves):
         return False
     return not agrees(value, check.quotients(direction), direction.size(check.claimed))
@@ -85,21 +93,21 @@ def _by_complex_step(
     tolerance = check.tolerance(direction, value, claimed)
     wrong = ~(np.abs(value - claimed) <= tolerance)
     eps = np.finfo(value.dtype).eps
-    if confirm and np.any(wrong) and check.function.room(8):
+    if confirm and np.any(wrong) and check.function.room(QUOTIENTS):
         real = check.quotients(direction)
         check.confirmed += 1
         if not agrees(value, real, direction.size(check.claimed)):
             check.disprove()
             return check.judge(direction, real)
         # Where quotients cannot tell both apart, only a difference far beyond rounding counts.
-        blurred = np.abs(real.value - claimed) <= 3 * real.error + tolerance
-        wrong &= ~blurred | (np.abs(value - claimed) > 10 * tolerance)
+        blurred = np.abs(real.value - claimed) <= ALLOWED * real.error + tolerance
+        wrong &= ~blurred | (np.abs(value - claimed) > CLEARLY * tolerance)
     steep = np.abs(value)
     still = steep <= eps * np.abs(check.function.value)
     if np.any(still):
-        steep = np.where(still, check.natural_spread(), steep)
+        steep = np.where(still, check.function.natural_spread(), steep)
     none, unknown = np.zeros(wrong.shape, bool), np.full(wrong.shape, np.nan)
-    error = 64 * eps * np.abs(value)
+    error = _ROUNDED * eps * np.abs(value)
     return Comparison(
         direction, value, claimed, tolerance, error, wrong, none, none, steep > 0, steep, unknown, unknown
     )
@@ -129,7 +137,7 @@ class View:
 def examine(check: DirectionalCheck, comparison: Comparison, slope: Slope, ladder: Ladder) -> Comparison:
     """Compare again what seems wrong, open or vague: look after look, each with the result of the one before."""
     size = comparison.direction.size(check.claimed)
-    vague = (comparison.tolerance > check.blurred / 2 * size) & (comparison.tolerance < 100 * size)
+    vague = (comparison.tolerance > check.blurred / 2 * size) & (comparison.tolerance < _VAGUE * size)
     view = View(comparison, slope, ladder, vague)
     for look in (_off_stairs, _between_steps):
         view = look(check, view)
@@ -175,8 +183,8 @@ def _between_steps(check: DirectionalCheck, view: View) -> View:
     if not between.down():
         return view
     new = between.rungs[0]
-    noise = 10 * np.asarray(view.ladder.noise) / new.wide
-    slack = 2 * np.abs(last.quotient - view.slope.value) + 10 * view.slope.error + noise
+    noise = CLEARLY * np.asarray(view.ladder.noise) / new.wide
+    slack = 2 * np.abs(last.quotient - view.slope.value) + CLEARLY * view.slope.error + noise
     if not np.any(np.abs(new.quotient - view.slope.value) > slack):
         return view
     ladder = check.ladder(seen.direction, UNEVEN * last.step)
@@ -252,16 +260,16 @@ def _at_its_own_scale(check: DirectionalCheck, view: View) -> View:
     wrong, claimed, value = comparison.wrong, comparison.claimed, comparison.value
     if not np.any(wrong) or not (check.noisy or ladder.rungs[0].step > check.first):
         return view
-    floor = 100 * check.function.eps * np.abs(check.function.value)
+    floor = _SMALLEST * check.function.eps * np.abs(check.function.value)
     fits, level = np.zeros(wrong.shape, int), 0
     while np.any((fits < 2) & wrong):
         smaller = check.noisy and np.any(wrong & (np.abs(claimed) * ladder.rungs[-1].step > floor))
         if level == len(ladder.rungs) and not (smaller and ladder.down()):
             break
         rung = ladder.rungs[level]
-        near = np.abs(rung.quotient - claimed) <= np.abs(rung.quotient - value) / 3
+        near = np.abs(rung.quotient - claimed) <= np.abs(rung.quotient - value) / _NEARER
         apart = np.abs(value - claimed) * rung.wide
-        near &= (rung.plus != rung.minus) & (np.asarray(ladder.noise) / 10 <= apart)
+        near &= (rung.plus != rung.minus) & (np.asarray(ladder.noise) <= CLEARLY * apart)
         fits = np.where(near, fits + 1, np.where(fits < 2, 0, fits))
         level += 1
     return view.left_open(wrong & (fits >= 2), _TOO_NARROW)
@@ -275,7 +283,7 @@ def _may_be_narrower(check: DirectionalCheck, view: View) -> View:
     comparison = view.comparison
     claimed = np.abs(comparison.claimed)
     flat = comparison.wrong & ~comparison.kink & (np.abs(comparison.value) < _FLAT * claimed)
-    hidden = flat & (10 * np.asarray(view.ladder.noise) > _NARROWEST * claimed)
+    hidden = flat & (CLEARLY * np.asarray(view.ladder.noise) > _NARROWEST * claimed)
     along = check.claims_along(comparison.direction) if np.any(hidden) else None
     if along is not None:
         hidden &= np.ptp(along, axis=0) > claimed / 2
@@ -283,7 +291,7 @@ def _may_be_narrower(check: DirectionalCheck, view: View) -> View:
 
 
 def _at_kink(check: DirectionalCheck, view: View) -> View:
-    """At a corner whose slopes the claim is not between, ask what it is at points beside."""
+    """Where the claim is not between the slopes of a corner, ask for the claim at points beside it."""
     comparison = view.comparison
     if check.on_coarse_stairs or not np.any(comparison.open & view.slope.corner):
         return view

@@ -23,7 +23,7 @@ from backprop.check.numeric.directions import (
 )
 from backprop.check.numeric.looks import examine
 from backprop.check.numeric.noise import measure_rounding, noise, relative_tolerance
-from backprop.check.numeric.quotients import Slope
+from backprop.check.numeric.quotients import ALLOWED, CLEARLY, TINY, Slope
 from backprop.check.numeric.slopes import Ladder, agrees, complex_slope
 from backprop.check.oracle import FunctionOracle, GradientOracle
 from backprop.check.result import Kink, StepCurve
@@ -37,11 +37,9 @@ from backprop.verify.agreement import norm
 LEVELS, _FEW_LEVELS = 11, 6
 """Steps of the curve: eleven go down to a millionth of the first; six where there are few calls."""
 _SMALLEST = 3
-"""Steps, at which noise is nearly all that is seen."""
+"""The smallest steps of the curve: noise is nearly all that they show."""
 _ALIKE = RATIO**2 / 2
-"""What truncation makes of three steps falls by more than this."""
-_TINY = 1e-300
-"""Remainders of less have no logarithm."""
+"""The errors that truncation makes at three steps differ by more than this factor; noise is alike at all."""
 _RESOLVED = 0.05
 """Of the slope: a central quotient so near to it comes from a step inside the function's structure."""
 
@@ -82,7 +80,7 @@ def curve(
     with np.errstate(all="ignore"):
         quotients = (plus - minus) / (2 * h)
         off = (np.abs(quotients - slope.value) * h)[-_SMALLEST:]
-        seen = 3 * np.min(off, axis=0)
+        seen = ALLOWED * np.min(off, axis=0)
         noisier = (seen > check.noise) & (np.max(off, axis=0) < _ALIKE * np.min(off, axis=0))
         if np.any(noisier) and len(wide) > 2 * _SMALLEST:  # the smallest steps show more than was measured
             check.noise = np.where(noisier, seen, check.noise)
@@ -100,8 +98,8 @@ def curve(
     comparison = check.judge(direction, slope)
     if not is_exact:
         comparison = examine(check, comparison, slope, ladder)
-    rounding = 3 * norm(comparison.tolerance) * wide  # of the gradient: what a right one may leave
-    floor = np.maximum(30 * norm(np.asarray(ladder.noise)), rounding)
+    rounding = ALLOWED * norm(comparison.tolerance) * wide  # of the gradient: what a right one may leave
+    floor = np.maximum(ALLOWED * CLEARLY * norm(np.asarray(ladder.noise)), rounding)
     return Curve(direction, slope, comparison, steps, _order(wide, remainders, floor))
 
 
@@ -114,9 +112,9 @@ def _first(ladder: Ladder, quotients: Array, gaps: Array, slope: Slope) -> float
     steps, h, _, _ = ladder.columns()
     noise = np.asarray(ladder.noise) / h
     size = np.maximum(np.abs(slope.value), np.abs(gaps))
-    far = ~(np.abs(quotients - slope.value) <= np.maximum(_RESOLVED * size, 3 * (slope.error + noise)))
+    far = ~(np.abs(quotients - slope.value) <= np.maximum(_RESOLVED * size, ALLOWED * (slope.error + noise)))
     fall = np.abs(gaps[:-1] / gaps[1:])
-    even = (np.abs(gaps) > np.maximum(_RESOLVED * np.abs(slope.value), 10 * noise))[1:]
+    even = (np.abs(gaps) > np.maximum(_RESOLVED * np.abs(slope.value), CLEARLY * noise))[1:]
     far[:-1] |= even & ((fall < RATIO / 2) | (fall > 2 * RATIO))
     far &= slope.settled & ~slope.kink
     k = next((k for k in range(len(far)) if not np.any(far[k])), 0)
@@ -125,7 +123,7 @@ def _first(ladder: Ladder, quotients: Array, gaps: Array, slope: Slope) -> float
 
 def _order(steps: Array, remainders: Array, floor: Array) -> float | None:
     """The slope in logarithms over the four smallest steps whose remainder is above the noise."""
-    seen = np.flatnonzero(np.isfinite(remainders) & (remainders > np.maximum(floor, _TINY)))[-4:]
+    seen = np.flatnonzero(np.isfinite(remainders) & (remainders > np.maximum(floor, TINY)))[-4:]
     if len(seen) < 3:
         return None
     fit = np.polyfit(np.log(steps[seen].astype(float)), np.log(remainders[seen].astype(float)), 1)
@@ -188,7 +186,7 @@ def choose_method(
     relative, slack = _allowed(function, claimed, roundings, rtol)
     if function.coarse:  # the slopes are those at a rounded point
         relative = np.maximum(relative, relative_tolerance(function.coarse))
-    blurred = max(BLURRED, 3 * (rtol or 0))
+    blurred = max(BLURRED, ALLOWED * (rtol or 0))
     check = DirectionalCheck(function, claimed, rounding, relative, slack, scale, seen, rng, blurred)
     if gradient is not None:
         check.rows_at, check.rows_eps = gradient.rows, eps

@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.leaves import round_to
+from backprop.check.leaves import BFLOAT, HALF, SINGLE, round_to
 from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.directions import UNEVEN, random_signs
 from backprop.check.numeric.quotients import FINEST
@@ -29,8 +29,6 @@ _MEDIAN = 0.6745
 """The median of the absolute value of a normal variable, in units of its standard deviation."""
 _STEPS, _NEAREST = (0.25, 0.4), (0.6, 0.8, 0.9)
 """The steps, as powers of eps: two that are always taken where needed, and those for fast functions."""
-_SINGLE, _FORMATS = 2.0**-23, (24, 8, 11)
-"""eps of float32; the bits of float32, bfloat16 and float16."""
 
 # The numbers below are not derived: the campaign of tests/planted/functions holds with them.
 _SAFETY = 3.0
@@ -45,6 +43,10 @@ _FEW = 8
 """Of so few entries that move, equal steps may all be rounded alike."""
 _DISTINCT = 9
 """Of 11 values: fewer lie on stairs, whose differences tell nothing."""
+_LOOK = 5
+"""Calls of `_rounds`, which is asked at two places at least."""
+_UNKNOWN = 10.0
+"""Roundings of the values: taken for the noise where no values tell it."""
 _ASIDE = 2.0**-9
 """A point beside this one, where no entry that moves is 0, nor the function on either side of an edge."""
 
@@ -85,7 +87,7 @@ def noise(function: FunctionOracle, direction: Array) -> Array:
         found = np.where(loud & distinct, np.fmin(found, np.fmax(deviation(values), floor)), found)
         if np.all(found > before / _FALLS):  # noise is the same for all steps
             break
-    return np.asarray(_SAFETY * np.where(np.isfinite(found), found, 10 * floor))
+    return np.asarray(_SAFETY * np.where(np.isfinite(found), found, _UNKNOWN * floor))
 
 
 def _values(function: FunctionOracle, direction: Array, step: float) -> Array:
@@ -118,7 +120,7 @@ def _floor(function: FunctionOracle, values: Array) -> Array:
     with np.errstate(all="ignore"):
         single = np.all(seen.astype(np.float32) == seen, axis=0) & (np.ptp(seen, axis=0) > 0)
     eps = max(function.eps, function.given)
-    return np.asarray(np.where(single, max(eps, _SINGLE), eps) * np.max(np.abs(seen), axis=0))
+    return np.asarray(np.where(single, max(eps, SINGLE.eps), eps) * np.max(np.abs(seen), axis=0))
 
 
 def _is_coarse(function: FunctionOracle, direction: Array) -> float:
@@ -128,21 +130,23 @@ def _is_coarse(function: FunctionOracle, direction: Array) -> float:
     This counts only where the difference would have shown: by how much the function moves for a larger one.
     """
     found = 0.0
-    for bits in _FORMATS:
+    for bits in (SINGLE.bits, BFLOAT.bits, HALF.bits):
         unseen = 2.0 ** (-bits - 2)
         if function.eps > unseen:
             continue
-        if not function.room(10):
+        if not function.room(2 * _LOOK):
             break
         rounds, may_be_coarser = _rounds(function, function.point, bits)
         for aside in (_ASIDE, -_ASIDE):
             if not rounds and may_be_coarser:
                 rounds, may_be_coarser = _rounds(function, function.point + aside * direction, bits)
-        if rounds and (bits == 24 or _rounds(function, function.point - 2 * _ASIDE * direction, bits)[0]):
+        if rounds and (
+            bits == SINGLE.bits or _rounds(function, function.point - 2 * _ASIDE * direction, bits)[0]
+        ):
             found = 2.0 ** (1 - bits)
-            if bits < 24:
+            if bits < SINGLE.bits:
                 break
-        elif bits == 24 and not may_be_coarser:
+        elif bits == SINGLE.bits and not may_be_coarser:
             break
     return found
 
@@ -178,6 +182,10 @@ _ROUNDINGS, _SAMPLES = 4.0, 2
 """How many roundings away the points lie, so that half of these make their change; and how many are tried."""
 _SHORT_WAY = 1e-3
 """A share of the scale: over so short a way a right gradient changes evenly."""
+_EVENLY = 100.0
+"""Times what an even change makes of one rounding of the point: a larger change is a jump at a kink."""
+_LOST = 1 / 32
+"""Of a rounding of the largest value: an entry of 0 whose digits have cancelled may be off by as much."""
 _LINE, _ON_A_LINE = 1e-4, 16
 """The steps of a line on which the claim's noise is measured, as a share of the scale, and their number."""
 _TOWARDS_ZERO = (0.75, 0.98)
@@ -226,7 +234,7 @@ def _near(check: DirectionalCheck) -> Array:
             if np.all(check.largest[:, where[0]] <= dust):
                 level[:, where] = np.max(level[:, where], axis=1, keepdims=True)
                 continue
-            even = 100 * eps / _SHORT_WAY * np.max(far[:, where])
+            even = _EVENLY * eps / _SHORT_WAY * np.max(far[:, where])
             most = max(np.sqrt(eps) * np.max(claimed[:, where]), even)
             level[:, where] = np.minimum(level[:, where], np.maximum(most, least[:, where]))
     return np.where(level > 2 * least, level, 0)  # the relative tolerance covers a single rounding
@@ -248,4 +256,4 @@ def _cancelled(check: DirectionalCheck) -> Array:
     seen = [rows for rows in line if rows is not None]
     level = deviation(np.nan_to_num(seen)) if len(seen) == _ON_A_LINE else np.zeros_like(size)
     lost = check.claimed == 0
-    return np.asarray(np.where(lost, eps / 32 * size, np.minimum(level, 2 * eps * size)))
+    return np.asarray(np.where(lost, _LOST * eps * size, np.minimum(level, 2 * eps * size)))

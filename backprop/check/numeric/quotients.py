@@ -86,11 +86,11 @@ def roughness(gaps: Array, rounding: Array) -> Array:
     of 64 from step to step. If it falls by less than 4, and is more than rounding, there are kinks within the step.
     """
     rough = np.zeros_like(gaps)
-    if len(gaps) < 4:
+    if len(gaps) < 4:  # two bends, of three gaps each
         return rough
     bend = np.abs(gaps[:-2] - (RATIO + 1) * gaps[1:-1] + RATIO * gaps[2:])
     blur = rounding[1:-2] + (RATIO + 1) * rounding[2:-1] + RATIO * rounding[3:]
-    rough[1:-2] = np.where((bend[1:] > bend[:-1] / 4) & (bend[1:] > 3 * blur), bend[1:] / 2, 0)
+    rough[1:-2] = np.where((bend[1:] > bend[:-1] / 4) & (bend[1:] > ALLOWED * blur), bend[1:] / 2, 0)
     rough[-2] = rough[-3] / RATIO
     rough[-1] = rough[-2] / RATIO
     return rough
@@ -102,6 +102,12 @@ NEAR = 0.3
 """The longest nearby step, as a share of the scale: longer ones may show a kink that noise hides from short ones."""
 FINEST = 1e-9
 """The strictest relative tolerance of an entry in float64: some million roundings, for long sums."""
+SEEN, CLEARLY = 5.0, 10.0
+"""Times the noise or the error of a number: what is larger is seen, and what is larger still is beyond any doubt."""
+ALLOWED = 3.0
+"""Times the estimated error of a number: how far it may be off; an estimate from few steps is no bound."""
+TINY = 1e-300
+"""In place of a size of zero that is divided by: its inverse is still a number of float64."""
 
 # The numbers below are not derived: the campaign of tests/planted/functions has been run with them.
 _SHORT, _SHORTER = 0.002, 1 / 9
@@ -146,7 +152,7 @@ def kinks_in(steps: Array, gaps: Array, rounding: Array) -> tuple[Array, Array]:
     that show it decide, if they are small.
     """
     found, grows = np.zeros((2, gaps.shape[1]), bool)
-    seen = np.abs(gaps) > 5 * rounding
+    seen = np.abs(gaps) > SEEN * rounding
     for column in range(gaps.shape[1]):
         shown = np.flatnonzero(seen[:, column])
         end = int(shown[-1]) + 1 if len(shown) else 0
@@ -155,7 +161,7 @@ def kinks_in(steps: Array, gaps: Array, rounding: Array) -> tuple[Array, Array]:
         limit = extrapolate(gaps[:end, [column]], rounding[:end, [column]], JUMP)
         last, before, first = np.abs(gaps[end - 3 : end, column])[::-1]
         stays = last > _STAYS[0] * before and before > _STAYS[1] * first
-        converged = abs(limit.value[0]) > 5 * limit.error[0]
+        converged = abs(limit.value[0]) > SEEN * limit.error[0]
         grows[column] = stays and last > _GROWS * before and end == len(gaps)
         found[column] = grows[column] or (stays and converged)
     return found, grows
@@ -166,7 +172,7 @@ def is_bent(gaps: Array, rounding: Array, scale: Array) -> Array:
     if len(gaps) < 2:
         return np.zeros(gaps.shape[1], bool)
     last = np.abs(gaps[-1])
-    bent: Array = (last > _BENT * np.abs(gaps[-2])) & (last > np.maximum(5 * rounding[-1], FINEST * scale))
+    bent: Array = (last > _BENT * np.abs(gaps[-2])) & (last > np.maximum(SEEN * rounding[-1], FINEST * scale))
     return bent
 
 

@@ -17,17 +17,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.leaves import HALF
 from backprop.check.numeric.directional import DirectionalCheck
-from backprop.check.numeric.directions import Direction, random_signs
+from backprop.check.numeric.directions import Direction, drawn, random_weights
 from backprop.check.numeric.looks import compare
+from backprop.check.numeric.quotients import CLEARLY
 from backprop.check.numeric.verdict import TensorVerdict
 from backprop.check.oracle import FunctionOracle, OutOfCalls
 from backprop.check.patterns import Known
 from backprop.verify.agreement import ratio
 
-_COARSE_BITS = 11
-"""The rounding of formats with so many bits or fewer hides slopes: float16, bfloat16."""
 _DIRECTIONS = 24
+"""The mean square of 24 numbers is known to a third: √(2/24)."""
 _STEPS = np.array([1.0, 0.5, 0.25])
 _LONGEST = 0.25
 """The longest step, as a share of each entry's scale: many roundings of bfloat16, and its h⁵ is small."""
@@ -46,6 +47,8 @@ _SURE = 6.0
 """A multiple of the noise's mean square that chance exceeds in less than one case of a million."""
 _NEARER, _FALLS = 0.25, 0.85
 """A wrong gradient has at this share of the step at least this share of its error; a fine structure has less."""
+_SLACK, _SHARE = 4.0, 1 / 4
+"""Of the noise, and of the error allowed: how far off a slope may be that a signature explains."""
 _UPPER = 3.0
 """The true mean square is below this multiple of that of 24 directions, in all but one of 10,000 cases."""
 
@@ -57,7 +60,9 @@ def within_stairs(check: DirectionalCheck, verdicts: list[TensorVerdict]) -> lis
     wider format, gives an array, or has too few calls left.
     """
     function = check.function
-    is_coarse = function.dtype is None and function.structure.format.bits <= _COARSE_BITS
+    is_coarse = (
+        function.dtype is None and function.structure.format.bits <= HALF.bits
+    )  # their rounding hides slopes
     open_ones = [each for each in verdicts if each.tensor.verdict == "undecided"]
     calls = 2 * len(_STEPS) * _DIRECTIONS
     if not is_coarse or function.outputs or not function.room(calls * len(open_ones)):
@@ -108,7 +113,7 @@ def _looked_at(check: DirectionalCheck, verdict: TensorVerdict) -> TensorVerdict
         nearer = _look(check, name, _NEARER)
         if nearer is None or not nearer.is_off or nearer.error < _FALLS * seen.error:
             return verdict
-        slack = 4 * np.sqrt(seen.noise) + allowed / 4 * np.abs(seen.slopes)
+        slack = _SLACK * np.sqrt(seen.noise) + _SHARE * allowed * np.abs(seen.slopes)
         tensor = replace(verdict.tensor, verdict="wrong", error=seen.error, tolerance=allowed)
         return replace(verdict, tensor=tensor, known=Known(seen.slopes, slack, seen.directions), note="")
     if not seen.most < 1:
@@ -146,9 +151,7 @@ def _measured(
 
     Points are rounded to numbers of the format.
     """
-    rng = np.random.default_rng(0)
-    signs = rng.choice((-1.0, 1.0), (_DIRECTIONS, len(places)))
-    directions = signs * rng.uniform(0.5, 1.5, signs.shape) * longest
+    directions = random_weights((_DIRECTIONS, len(places)), np.random.default_rng(0)) * longest
     changes, left, even = np.full((3, _DIRECTIONS, len(_STEPS)), np.nan)
     for j, direction in enumerate(directions):
         for k, step in enumerate(_STEPS):
@@ -200,24 +203,19 @@ def _is_right_if_symmetric(check: DirectionalCheck, name: str) -> bool:
     scale = float(np.max(check.scales.tensor[places]))
 
     def moves(triangle: Array) -> bool:
-        direction = Direction(triangle, scale * _few_bits(len(triangle), check.rng))
+        direction = Direction(triangle, scale * drawn(len(triangle), check.rng))
         slope = check.quotients(direction)
-        return abs(float(slope.value[0])) > 10 * float(slope.error[0])
+        return abs(float(slope.value[0])) > CLEARLY * float(slope.error[0])
 
     triangles = places[np.triu_indices_from(matrix, 1)], places[np.tril_indices_from(matrix, -1)]
     try:
         if all(list(map(moves, triangles))):
             return False
         for _ in range(_SYMMETRIC):
-            by = scale * _few_bits(places.size, check.rng).reshape(shape)
+            by = scale * drawn(places.size, check.rng).reshape(shape)
             by = np.triu(by) + np.triu(by, 1).T
             if not compare(check, Direction(places.reshape(-1), by.reshape(-1))).clean:
                 return False
     except OutOfCalls:
         return False
     return True
-
-
-def _few_bits(count: int, rng: np.random.Generator) -> Array:
-    """Random numbers of few bits, of size 0.5 to 1.5 and either sign."""
-    return np.asarray(rng.integers(512, 1536, count) / 1024 * random_signs(count, rng))

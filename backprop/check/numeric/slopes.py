@@ -11,11 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.leaves import SINGLE
 from backprop.check.numeric.directions import FIRST_STEP, RATIO, Direction
 from backprop.check.numeric.quotients import (
+    ALLOWED,
+    CLEARLY,
     FINEST,
     KNOWN,
     NEAR,
+    SEEN,
     Slope,
     extrapolated,
     finite,
@@ -36,6 +40,8 @@ _MOST_LEVELS = 40
 # The numbers below are not derived: the campaign of tests/planted/functions holds with them.
 _NOISIEST = 30.0
 """Noise is at most this many times what each of the `_LEAST` smallest steps changes the function by."""
+_OF_A_GAP = 4.0
+"""Times the noise: that of f(x + hv) - 2 f(x) + f(x - hv), which adds four values."""
 _LEAST, _BESIDE = 2, 3
 """The smallest steps that bound the noise, and those that show a kink beside the point."""
 _LEVEL = 1e-6
@@ -133,16 +139,16 @@ class Ladder:
         with np.errstate(all="ignore"):
             changes = finite(np.fmax(np.abs(plus - f), np.abs(minus - f)))
             noise = np.minimum(self.noise, self._most_noise(plus, minus))
-            noise = np.maximum(noise, 3 * eps * finite(np.maximum(np.abs(plus), np.abs(minus)))) / h
+            noise = np.maximum(noise, ALLOWED * eps * finite(np.maximum(np.abs(plus), np.abs(minus)))) / h
             gaps, quotients = (plus - 2 * f + minus) / h, (plus - minus) / (2 * h)
             rough = np.nan_to_num(roughness(gaps, noise)) + self._far_off(steps, quotients, noise)
             sides = (plus - f) / h, (f - minus) / h
             central, right, left = extrapolated(quotients, *sides, noise, rough)
-            kink, jump = kinks_in(steps, gaps, 4 * noise)
+            kink, jump = kinks_in(steps, gaps, _OF_A_GAP * noise)
             middle = (left.value + right.value) / 2
             jump |= kink & self._is_beside((plus - minus) / 2 - h * middle)
             curved = finite(np.maximum(np.abs(plus[-1] - f), np.abs(minus[-1] - f)) / h[-1])
-        seen = (changes > 5 * noise * h) & (steps[:, None] <= NEAR)
+        seen = (changes > SEEN * noise * h) & (steps[:, None] <= NEAR)
         one_side = np.isfinite(plus[-1]) ^ np.isfinite(minus[-1])
         value = right.where(~np.isfinite(minus[-1]), left).where(one_side, central)
         # Beyond its bounds a function has no slope, and needs none.
@@ -154,7 +160,7 @@ class Ladder:
             *value,
             kink=kink & ~one_side,
             jump=jump & ~one_side,
-            bent=is_bent(gaps, 4 * noise, scale),
+            bent=is_bent(gaps, _OF_A_GAP * noise, scale),
             edge=one_side & (bounds is None),
             settled=np.isfinite(value.value) & (value.error <= enough),
             left=left.value,
@@ -185,7 +191,7 @@ class Ladder:
         last = shifts[-_BESIDE:]
         least, most = np.min(np.abs(last), axis=0), np.max(np.abs(last), axis=0)
         same = (np.abs(np.sum(np.sign(last), axis=0)) == _BESIDE) & (most < _SHIFTED * least)
-        return np.asarray(same & (least > 10 * self.function.eps * np.abs(self.function.value)))
+        return np.asarray(same & (least > CLEARLY * self.function.eps * np.abs(self.function.value)))
 
     def _far_off(self, steps: Array, quotients: Array, noise: Array) -> Array:
         """The difference (k, m) of quotients of long steps from the one of the largest step nearby, beyond noise."""
@@ -201,10 +207,12 @@ class Ladder:
 #
 # Steps go on falling as long as the truncation is what is seen, and grow where it is the noise.
 
-_NEARLYFLAT = 0.02
+_NEARLY_FLAT = 0.02
 """Of the slope or its claim: an error that is worth no further step, however flat the function seems."""
 _LOOSE, _FOUR_DIGITS = 1e3, 1e-4
 """A slope that agrees with its claim may be known so much worse than the goal; under noise, to four digits."""
+_THOROUGH, _IF_BENT = 5, 4
+"""Steps at least for a verdict against a gradient, and where the function bends: two may agree by chance."""
 _MOSTLY = 0.3
 """Where rounding is more than this share of the error, smaller steps do not help."""
 
@@ -222,7 +230,7 @@ def measure(ladder: Ladder, claimed: Array, goal: Array, *, thorough: bool = Fal
         slope = ladder.slope()
         good = _good(slope, claimed, goal, thorough) | slope.sharp
         noisy = slope.rounding >= _MOSTLY * slope.error
-        fewest = 5 if thorough and not np.all(slope.sharp) else 4 if np.any(slope.bent) else 2
+        fewest = _THOROUGH if thorough and not np.all(slope.sharp) else _IF_BENT if np.any(slope.bent) else 2
         # A narrower structure or domain may lie within the smallest step.
         few = len(ladder.rungs) < fewest or bool(np.any((slope.bent & ~slope.corner) | slope.edge))
         if few and shrinking:
@@ -241,13 +249,13 @@ def _good(slope: Slope, claimed: Array, goal: Array, thorough: bool) -> Array:
     """Where the slope is known as well as it is needed."""
     flat = FINEST * slope.curved  # near a minimum the slope does not show, and need not
     if np.any(claimed):
-        flat = np.minimum(flat, _NEARLYFLAT * np.maximum(np.abs(claimed), np.abs(slope.value)))
+        flat = np.minimum(flat, _NEARLY_FLAT * np.maximum(np.abs(claimed), np.abs(slope.value)))
     if thorough:  # to the size that was found: the claim may be wrong by many orders
         return np.asarray(slope.error <= np.maximum(FINEST * np.abs(slope.value), flat))
     off, noisy = np.abs(slope.value - claimed), slope.rounding >= _MOSTLY * slope.error
     good: Array = slope.error <= np.maximum(goal, flat)
-    good |= (off <= np.minimum(3 * slope.error, goal)) & (slope.error <= _LOOSE * goal)
-    good |= (off <= 3 * slope.error) & noisy & (slope.error <= _FOUR_DIGITS * np.abs(claimed))
+    good |= (off <= np.minimum(ALLOWED * slope.error, goal)) & (slope.error <= _LOOSE * goal)
+    good |= (off <= ALLOWED * slope.error) & noisy & (slope.error <= _FOUR_DIGITS * np.abs(claimed))
     return good
 
 
@@ -267,7 +275,7 @@ def complex_slope(function: FunctionOracle, direction: Direction) -> Array | Non
     """The slope (m,) along `direction`; None where the function takes no complex numbers, or no calls are left."""
     if not function.room(1):
         return None
-    step = _STEP if function.structure.format.bits == 53 else _STEP_IF_NARROW
+    step = _STEP if function.structure.format.bits > SINGLE.bits else _STEP_IF_NARROW
     point = function.point.astype(np.result_type(function.point, np.complex64))
     point[direction.where] += 1j * step * direction.by
     value = function.at_complex(point)
@@ -285,5 +293,5 @@ def agrees(slope: Array | None, real: Slope, size: Array) -> bool:
     """
     if slope is None or np.any(real.kink | real.edge | ~real.settled):
         return False
-    slack = 3 * real.error + FINEST * np.maximum(np.abs(real.value), size)
+    slack = ALLOWED * real.error + FINEST * np.maximum(np.abs(real.value), size)
     return bool(np.all(np.abs(slope - real.value) <= slack))

@@ -9,7 +9,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.numeric.comparison import Comparison
-from backprop.check.numeric.directional import DirectionalCheck
+from backprop.check.numeric.directional import QUOTIENTS, DirectionalCheck
 from backprop.check.numeric.directions import Direction, entry_direction, random_direction
 from backprop.check.numeric.looks import compare
 from backprop.check.oracle import OutOfCalls
@@ -135,7 +135,7 @@ def _failing(places: Array, axis: int, test: Callable[[Array], bool]) -> tuple[i
 
 _RIGHT_CALLS = 110
 """Calls for the directions of a right gradient: with what comes before them, at most 200 as `check_gradient` says."""
-_PER_DIRECTION = {"complex": 1, "noisy": 13, "quiet": 8}
+_PER_DIRECTION = {"complex": 1, "noisy": 13, "quiet": QUOTIENTS}
 """Calls that a direction takes, about: one complex step, or steps on both sides of the point."""
 _SAMPLE, _LOOKED_AT = 8, 24
 """Entries looked at in a tensor that is wrong: a sample of it, and all of the slices in which the error lies."""
@@ -220,7 +220,7 @@ def _suspected(check: DirectionalCheck, searches: list[TensorSearch]) -> list[Te
         where = np.concatenate([search.places for search in members])
         comparisons: list[Comparison] = []
         try:
-            for direction in _two(check, where):
+            for direction in two_directions(check, where):
                 used = check.function.calls - start
                 if not comparisons or used <= _RIGHT_CALLS * (group + _SECOND) / groups:
                     comparisons.append(compare(check, direction))
@@ -239,7 +239,7 @@ def _suspected(check: DirectionalCheck, searches: list[TensorSearch]) -> list[Te
     return suspected
 
 
-def _two(check: DirectionalCheck, where: Array) -> list[Direction]:
+def two_directions(check: DirectionalCheck, where: Array) -> list[Direction]:
     """Two directions: one by the scale of each tensor, one by that of each entry."""
     return [random_direction(where, check.scales, check.rng, by_tensor=each) for each in (True, False)]
 
@@ -247,7 +247,7 @@ def _two(check: DirectionalCheck, where: Array) -> list[Direction]:
 def _examine(check: DirectionalCheck, search: TensorSearch, table: Table) -> None:
     """Locate the error in a tensor that failed a direction test, alone or in a group."""
     if not search.comparisons:
-        search.comparisons = [compare(check, direction) for direction in _two(check, search.places)]
+        search.comparisons = [compare(check, direction) for direction in two_directions(check, search.places)]
     if any(np.any(each.kink | each.open) for each in search.comparisons):
         _set_kinks_apart(check, search, table)
     free = search.without_kinks(search.places)
@@ -288,4 +288,4 @@ def _set_kinks_apart(check: DirectionalCheck, search: TensorSearch, table: Table
         table.look(check, int(place))
     free = search.without_kinks(search.places)
     if len(free):
-        search.comparisons = [compare(check, direction) for direction in _two(check, free)]
+        search.comparisons = [compare(check, direction) for direction in two_directions(check, free)]

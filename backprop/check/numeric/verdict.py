@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.entry import Entry, worst_entries
 from backprop.check.numeric.comparison import Comparison
-from backprop.check.numeric.directional import DirectionalCheck
+from backprop.check.numeric.directional import ROUNDINGS, DirectionalCheck
 from backprop.check.numeric.kinks import judge_slices, judge_together
 from backprop.check.numeric.method import Curve
 from backprop.check.numeric.tensors import Table, TensorSearch, by_directions, every_entry
 from backprop.check.patterns import Known
-from backprop.check.result import Entry, Kink, TensorCheck, Verdict, worst_entries
+from backprop.check.result import Kink, TensorCheck, verdict_of
 from backprop.verify.agreement import norm, ratio
 
 _NO_NOISE = 1e-9
@@ -100,7 +101,7 @@ def judge_entries(name: str, check: DirectionalCheck, table: Table, signal: floa
     got_use, allowed_use, rounding, steep = ((own * each)[use] for each in (got, tolerance, rounding, steep))
     blurred = _is_blurred(got_use, allowed_use, rounding, steep, signal, check.blurred)
     is_open = bool(len(unclear)) or not np.all(seen)
-    verdict: Verdict = "wrong" if np.any(wrong) else "undecided" if is_open or blurred else "right"
+    verdict = verdict_of(wrong=bool(np.any(wrong)), undecided=is_open or blurred)
     note = ""
     if not np.all(seen):
         note = f"{name}: the calls were used up after {int(np.sum(seen))} of {len(places)} entries."
@@ -137,7 +138,7 @@ def judge_directions(
     error, allowed, blurred = _over(search.comparisons, check, signal)
     is_open = search.open or bool(np.any(table.open[:, seen])) or blurred
     is_wrong = search.wrong or bool(np.any(table.wrong[:, seen]))
-    verdict: Verdict = "wrong" if is_wrong else "undecided" if is_open else "right"
+    verdict = verdict_of(wrong=is_wrong, undecided=is_open)
     notes = []
     if verdict == "undecided" and not search.finished:
         notes.append(f"{name}: the calls were used up; a larger max_calls decides it.")
@@ -185,7 +186,7 @@ def judge_constant(check: DirectionalCheck, names: tuple[str, ...]) -> list[Tens
             if is_zero
             else f"of {noise:.1e} beside a value of {value:.3g}, which hides its gradient."
         )
-        verdict: Verdict = "right" if is_zero else "undecided"
+        verdict = verdict_of(wrong=False, undecided=not is_zero)
         tensor = TensorCheck(name, check.function.shape_of(name), verdict, float("nan"), float("nan"), 0)
         verdicts.append(TensorVerdict(tensor, None, (), note))
     return verdicts
@@ -254,5 +255,5 @@ def _is_blurred(
     point move the function.
     """
     size, allowed = max(norm(got), norm(steep)), norm(tolerance)
-    is_zero = norm(got) <= 32 * norm(rounding)
+    is_zero = norm(got) <= ROUNDINGS * norm(rounding)
     return blurred * size < allowed and not (is_zero and allowed <= _UNMOVED * signal)

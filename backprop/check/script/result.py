@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 
+from backprop.check.entry import Entry
 from backprop.check.lines.result import Line, Lines, block, from_plain
 from backprop.check.lines.trace import Step, Trace
-from backprop.check.result import COLOURS, Entry, Row, Verdict, html_table, small, text_table, wrapped
+from backprop.check.result import COLOURS, Row, Verdict, html_table, small, text_table, wrapped
 from backprop.check.words import listed
 
 

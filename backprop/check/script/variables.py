@@ -12,9 +12,9 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.lines.events import Event, Recorder, array_of, probes
-from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.sites import stem
 from backprop.check.script.program import Script
+from backprop.check.words import is_gradient_of
 
 _LOOKED_AT = 4
 """Values of a variable that are looked at: the last ones."""

@@ -20,7 +20,7 @@ pytest.importorskip("distributed")
 def seen(monkeypatch, tmp_path):
     """What groups were made and how; they measure nothing."""
     monkeypatch.setattr(module.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr("backprop.bench.forecast.default_memory_bytes", lambda: 1e9)
+    monkeypatch.setattr("backprop.bench.budget.default_memory_bytes", lambda: 1e9)
     found = []
 
     def measure(group, say, advance):

@@ -166,7 +166,7 @@ def main(arguments=None):
     parser.add_argument("--out", type=Path, required=True, help="folder for comparison.csv and comparison.md")
     parser.add_argument("--fresh", action="store_true", help="replace what is there")
     chosen = parser.parse_args(arguments)
-    keep("The file", [chosen.out / "comparison.csv"], chosen.fresh)
+    keep([chosen.out / "comparison.csv"], chosen.fresh)
     frame = compare({name: tool for name, (tool, needs) in TOOLS.items() if importlib.util.find_spec(needs)})
     table = markdown_table(summary(frame)) + "\n"
     csv = frame.to_csv(index=False, float_format="%.4g")

@@ -9,11 +9,9 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.network.mistakes.run import Run
 from backprop.check.network.mistakes.state import Got, Mistake, State, Wrong
+from backprop.check.patterns import KNOWN_TO
 
 # Factors: what a constant k with got = k · expected may stand for.
-
-_ROOM = 4
-"""Times the tolerance of a tensor: a factor that was fitted to it is known to about that."""
 
 
 def factor_mistakes(
@@ -23,8 +21,8 @@ def factor_mistakes(
     size, sign = abs(k), 1 if k > 0 else -1
     turned = (Mistake("sign", "-1 · expected", layer, tensors),) if k < 0 else ()
     known = known_factors(*run.y.shape)
-    near = [each for each in known if abs(size - each[0]) <= _ROOM * tolerance * each[0]]
-    if k < 0 and abs(size - 1) <= _ROOM * tolerance:
+    near = [each for each in known if abs(size - each[0]) <= KNOWN_TO * tolerance * each[0]]
+    if k < 0 and abs(size - 1) <= KNOWN_TO * tolerance:
         return -1.0, turned
     if not near:
         text = f"{size:.6g} · expected"

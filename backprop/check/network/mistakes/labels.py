@@ -83,5 +83,5 @@ def _told_apart(run: Run, labels: Array) -> tuple[str, Array, str]:
     if len(pairs) == len(sources) == len(targets):
         return _PERMUTED, labels, f"the classes in another order: {some(moved)}"
     changed = np.flatnonzero(labels != run.labels)
-    seen = some((f"{labels[k]} instead of {run.labels[k]} for sample {k}" for k in changed), 3)
+    seen = some(f"{labels[k]} instead of {run.labels[k]} for sample {k}" for k in changed)
     return _SHIFTED, labels, f"other labels: {seen}"

@@ -34,8 +34,6 @@ STEP: tuple[Hypotheses, ...] = (wrong_steps,)
 
 _MOST_STATES, _WORSE = 12, 1.25
 """How many states are kept for each layer, and how much more than the best one's their cost may be."""
-_ONE_MISTAKE = FITTED
-"""The largest cost of one known mistake."""
 _SKETCH = 32
 """Rows of a tensor that are compared first: most hypotheses fail there, before the whole is compared."""
 _MANY = 1000
@@ -124,7 +122,7 @@ def _settled(kept: list[State], start: State, got: Got) -> bool:
     With one more, the search goes on in a layer of few entries: there another mistake may look the same.
     """
     entries = sum(got.tensors[name].size for name in start.run.names(kept[0].k) if name in got.tensors)
-    return min(state.cost for state in kept) <= start.cost + (0 if entries < _MANY else _ONE_MISTAKE)
+    return min(state.cost for state in kept) <= start.cost + (0 if entries < _MANY else FITTED)
 
 
 def _explained(state: State, got: Got) -> Iterator[State]:

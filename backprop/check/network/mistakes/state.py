@@ -15,6 +15,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.network.mistakes.run import Run
+from backprop.check.numeric.quotients import TINY
 from backprop.verify.agreement import norm
 
 UNKNOWN, FITTED = 4.0, 1.2
@@ -24,8 +25,6 @@ Three known mistakes explain better than an unknown one; one more mistake explai
 """
 _BETTER = 0.1
 """Of its error: a wrong tensor must be so much nearer to a hypothesis than it is to the truth."""
-_TINY = 1e-300
-"""Instead of a norm of zero."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ class Got:
         """
         if name not in self.tensors:
             return True
-        rounding = self.tolerance[name] * max(norm(hypothesis), _TINY)
+        rounding = self.tolerance[name] * max(norm(hypothesis), TINY)
         allowed = min(rounding, _BETTER * self.error[name]) if name in self.wrong else rounding
         return norm(self.tensors[name] - hypothesis) <= allowed
 

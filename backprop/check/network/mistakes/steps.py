@@ -169,7 +169,7 @@ def _shifted(z: Array, terms: Array, residual: Array) -> tuple[float, float] | N
 
 def _roundest(low: float, high: float) -> str:
     """The number between two that takes the fewest digits."""
-    for digits in range(1, 16):
+    for digits in range(1, np.finfo(np.float64).precision + 1):
         for number in (float(f"{0.5 * (low + high):.{digits}g}"), float(f"{high:.{digits}g}")):
             if low <= number <= high:
                 return f"{number:g}"
