@@ -12,10 +12,11 @@ unexport PYTHONDONTWRITEBYTECODE
 bench: $(VENV)/installed-report
 	$(BIN)/pytest --benchmark-only
 
-# The quick tier; `make test TIER=` runs all tests.
+# The quick tier; `make test TIER=` runs all tests. WORKERS: the processes that run tests, one a core.
 TIER = not processes and not sweep
+WORKERS = auto
 test: $(VENV)/installed-report+test
-	$(BIN)/pytest -n auto --dist worksteal -m "$(TIER)"
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "$(TIER)"
 
 lint: $(VENV)/installed-report+test+lint
 	$(BIN)/ruff check .
@@ -66,7 +67,7 @@ lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/backprop --help > /dev/null
 	$(LOWEST)/bin/backprop predict > /dev/null
 	$(LOWEST)/bin/backprop verify --scenario toy --json > /dev/null
-	$(LOWEST)/bin/pytest -n auto --dist worksteal -m "not processes and not sweep" $(TESTS)
+	$(LOWEST)/bin/pytest -n $(WORKERS) --dist worksteal -m "not processes and not sweep" $(TESTS)
 	$(LOWEST)/bin/pytest --benchmark-only --scenario toy --strategy short-form --quiet
 
 clean:

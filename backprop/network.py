@@ -210,10 +210,13 @@ class Network(Chain):
         if self.label_classes == self.classes:
             classes: Array = outputs.argmax(axis=1)
         else:
-            each = [np.full(len(outputs), label) for label in range(self.label_classes)]
-            losses = [self.loss_function.sample_values(outputs, labels) for labels in each]
-            classes = np.argmin(losses, axis=0)
+            classes = np.argmin(self.label_losses(outputs), axis=1)
         return classes
+
+    def label_losses(self, outputs: Array) -> Array:
+        """The loss of every sample for each label that it could have (n, labels), of outputs (n, c)."""
+        each = [np.full(len(outputs), label) for label in range(self.label_classes)]
+        return np.stack([self.loss_function.sample_values(outputs, labels) for labels in each], axis=1)
 
     def batch(self, inputs: ArrayLike, labels: ArrayLike, dtype: DType) -> Batch:
         """Check samples against this network, once, before any strategy sees them; raises as `check_batch` does."""

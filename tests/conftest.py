@@ -31,6 +31,17 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[object]:
+    """Collect tests without looking for garbage: what is imported and collected stays to the end."""
+    if not session.config.getoption("benchmark_only"):
+        gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def quick_collector() -> None:
     """Spare the collector, which many tests call, the objects of pytest and of what other modules have imported."""

@@ -25,7 +25,6 @@ class Instrument:
     """`backprop …` in a folder of its own; what it starts is found again by a mark in its environment."""
 
     folder: Path
-    bytecode: Path
 
     def __post_init__(self):
         self.mark = uuid.uuid4().hex
@@ -33,12 +32,10 @@ class Instrument:
 
     def start(self, *arguments, **streams):
         """Start the command."""
-        variables = environment() | {"BACKPROP_TEST": self.mark, "PYTHONPYCACHEPREFIX": str(self.bytecode)}
-        variables.pop("PYTHONDONTWRITEBYTECODE", None)  # to compile everything anew costs each worker a while
         return subprocess.Popen(
             [BACKPROP, *map(str, arguments)],
             cwd=self.folder,
-            env=variables,
+            env=environment(BACKPROP_TEST=self.mark),
             stdin=subprocess.DEVNULL,
             **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | streams,
         )

@@ -7,23 +7,18 @@ import tomllib
 
 import build_docs
 import numpy as np
-import pandas as pd
 import pytest
 import typer
 import update_pages
 from command import backprop as run_backprop
 from pages import PAGES, ROOT, blocks, commands
-from planted.functions import comparison
-from planted.functions.cases import CASES
 
 import backprop
-from backprop import layers, losses, small_products
-from backprop.bench import forecast, selftest, statistics, turns
+from backprop import layers, losses
 from backprop.bench.commands.app import app
 from backprop.bench.suites import find_scenarios, find_suite
 from backprop.bench.suites.reader import SuiteFile, read_suite
-from backprop.check import KINDS, evidence
-from backprop.check.numeric import review
+from backprop.check import KINDS
 from backprop.notation import NETWORKS
 from backprop.registry import find_strategy, known_peers
 from backprop.verify import gradient_error, reference_gradient
@@ -202,68 +197,6 @@ def test_the_outputs_of_a_page_are_what_its_commands_print(page, monkeypatch):
 
     printed = update_pages.updated(PAGES[page], run)
     assert without_measures(printed) == without_measures(PAGES[page])
-
-
-def beside(name):
-    """A file of results/reference/check, as a table."""
-    return pd.read_csv(ROOT / "results" / "reference" / "check" / name)
-
-
-def slips_of_layers():
-    rows = beside("layers.csv").query("tool == 'check_vjp' and slip != 'none'")
-    return rows.groupby("layer").size()
-
-
-def zero_share():
-    return float((backprop.data.load("sample").train_images == 0).mean())
-
-
-NUMBERS = {
-    "starts of a claim": ("concepts/measuring", f"there are at least {statistics.STARTS_TO_CLAIM} starts"),
-    "significance": ("concepts/measuring", f"p < {statistics.SIGNIFICANCE};"),
-    "smallest claim": ("concepts/measuring", f"the factor is beyond {statistics.SMALLEST_CLAIM} and"),
-    "length of a turn": ("concepts/measuring", f"turns of {1e3 * turns.Schedule(6).turn_s:g} ms"),
-    "time of a cell": ("concepts/measuring", f"{forecast.Budget.parse(None, None).time_s:g} s a cell"),
-    "slow-downs": (
-        "concepts/measuring",
-        "slow-downs of {:.0f}, {:.0f}, {:.0f} and {:.0f}%".format(*(100 * one for one in selftest.PLANTED)),
-    ),
-    "directions of a coarse function": ("concepts/verdicts", f"along {review._DIRECTIONS} random directions"),
-    "roundings of a coarse function": (
-        "concepts/verdicts",
-        f"more than {review._FAR:g} roundings of the format ({review._FAR * 2**-7:.0%} in bfloat16, "
-        f"{review._FAR * 2**-10:.0%} in float16)",
-    ),
-    "fewest calls": ("how-to/gradient", f"at least {evidence.FEWEST_CALLS} |"),
-    "functions of other checkers": ("figures", f"on {len(CASES)} functions, each"),
-    "patience with other checkers": (
-        "figures",
-        f"after {comparison.MOST_CALLS:,} calls or {comparison.SECONDS:g} s",
-    ),
-    "layers": ("figures", f"{slips_of_layers().size} layers, each right"),
-    "slips": ("figures", f"with {slips_of_layers().min()} to {slips_of_layers().max()} slips"),
-    "largest matrix": ("tutorial/explain", f"more than {512 * 784 * 512 // 10**8}00 million numbers"),
-    "tiled batches": (
-        "concepts/ladder",
-        f"up to {small_products._LARGEST_BATCH}, or {small_products._LARGEST_TILED_BATCH} where",
-    ),
-}
-"""What a sentence says, by page, as the code or a file of results/reference has it."""
-
-
-@pytest.mark.parametrize("name", NUMBERS)
-def test_a_number_in_a_sentence_is_that_of_the_code_or_of_the_reference(name):
-    page, said = NUMBERS[name]
-    assert said in " ".join(PAGES[f"docs/{page}.md"].split())
-
-
-def test_the_digits_are_as_many_and_as_black_as_readme_says():
-    sample = backprop.data.load("sample")
-    said = f"{len(sample.train_images):,} to train and {len(sample.test_images):,} to test"
-    assert said in PAGES["README.md"]
-    assert said in PAGES["docs/tutorial/index.md"]
-    assert "Four fifths of the digits' pixels are zero" in PAGES["README.md"]
-    assert abs(zero_share() - 4 / 5) < 0.02
 
 
 def test_readme_shows_a_finding_and_a_line_that_other_pages_print():

@@ -11,15 +11,16 @@ import threadpoolctl
 import backprop
 from backprop import blas
 from backprop.layers import Linear
-from backprop.used_range import UsedRange
 from backprop.zero_inputs import (
-    Entries,
-    Gathered,
     ZeroInputs,
     buffer_bytes,
     most_often,
     smallest_batch_of_entries,
+    without_zeros,
 )
+from backprop.zero_inputs.entries import Entries
+from backprop.zero_inputs.gathered import Gathered
+from backprop.zero_inputs.used_range import UsedRange
 
 
 @pytest.fixture(autouse=True)
@@ -250,10 +251,24 @@ def two_threads(monkeypatch):
     monkeypatch.setattr(blas, "threads", lambda: 2)
 
 
-def test_beside_several_threads_only_small_batches_gather_inputs(two_threads):
-    assert leaves_out(8, 784, 512, 10)
-    assert not leaves_out(9, 784, 512, 10)
-    assert not leaves_out(2048, 784, 512, 10)
+@pytest.mark.parametrize(
+    ("dtype", "n", "way"),
+    [
+        ("float32", 8, "gathers"),
+        ("float32", 9, "leaves out ends"),
+        ("float32", 334, "leaves out ends"),
+        ("float32", 335, "whole"),
+        ("float32", 1023, "whole"),
+        ("float32", 1024, "gathers"),
+        ("float64", 167, "leaves out ends"),
+        ("float64", 168, "whole"),
+        ("float64", 512, "gathers"),
+    ],
+)
+def test_beside_several_threads_small_and_large_batches_gather_inputs(two_threads, dtype, n, way):
+    whole = Linear(784, 512)
+    found = {ZeroInputs: "gathers", UsedRange: "leaves out ends", Linear: "whole"}
+    assert found[type(without_zeros(whole, n, np.dtype(dtype)))] == way
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -148,7 +148,8 @@ def _numpy_watched(stopwatch: Stopwatch) -> Iterator[None]:
 
 def _plan_watched(plan: Any, stopwatch: Stopwatch) -> Any:
     """The short form's plan, whose layers and loss are phases; of a layer without zeros, its two ways as well."""
-    from backprop.zero_inputs import Entries, Gathered
+    from backprop.zero_inputs.entries import Entries
+    from backprop.zero_inputs.gathered import Gathered
 
     def layer(one: Any, name: str) -> _Watched:
         for attribute, own in list(vars(one).items()):

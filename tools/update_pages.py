@@ -33,7 +33,7 @@ import layer_tables
 import pandas as pd
 from all_targets import all_targets
 from headline import headline_table
-from targets import beside_libraries, summary_rows, targets
+from targets import beside_libraries, targets
 
 import backprop.bench
 from backprop.bench.comparison import compare_runs
@@ -77,6 +77,14 @@ def few(folder: Path) -> str:
     chosen = [row for row in rows if row[1].strip(" `") in FEW]
     columns = [k for k, name in enumerate(head) if name.strip() not in ("noise floor", "error")]
     return "\n".join("|".join(row[k] for k in columns) for row in (head, line, *chosen))
+
+
+def ranked(folder: Path) -> str:
+    """The ranking that a run prints for a pull request, of the same few strategies."""
+    head, line, *rows = only_table(summary(load_run(folder))).splitlines()[
+        : len(headline_of(folder).splitlines())
+    ]
+    return "\n".join([head, line, *(row for row in rows if row.split("|")[2].strip() in FEW)])
 
 
 def answer(folder: Path) -> str:
@@ -176,16 +184,13 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "results/reference": headline_of,
     "results/reference/results.csv": lambda path: few(path.parent),
     "results/reference/records.jsonl": lambda path: answer(path.parent),
-    "results/reference/peers": lambda folder: markdown_table(
-        summary_rows(targets(backprop.bench.load(folder)))
-    ),
     "results/reference/peers/records.jsonl": lambda path: table(libraries(path.parent)),
     "results/reference/peers/results.csv": lambda path: table(
         row for row in libraries(path.parent) if "mean" in row["÷ the fastest library"]
     ),
     "results/reference/parts.md": lambda path: path.read_text(encoding="utf-8"),
     "results/reference/compare": comparison,
-    "results/reference/compare/after": lambda folder: only_table(summary(load_run(folder))),
+    "results/reference/report.md": lambda path: ranked(path.parent),
     "results/reference/check/comparison.md": lambda path: path.read_text(encoding="utf-8"),
     "results/reference/check/layers.md": lambda path: path.read_text(encoding="utf-8").split("\n\n")[-1],
     "results/reference/selftest/selftest.md": lambda path: path.read_text(encoding="utf-8").split("\n\n", 3)[

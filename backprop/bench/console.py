@@ -8,8 +8,11 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.segment import Segment, SegmentLines
+from rich.styled import Styled
 
 from backprop.bench import units
 from backprop.bench.record import Agreement, Record, Results, one_line, to_json
@@ -24,6 +27,15 @@ _STYLES = {"ok": "green", "disagrees": "bold red", "crashed": "red", "out-of-mem
 
 
 class _Console(Console):
+    def print(self, *objects: Any, style: str = "", **options: Any) -> None:
+        """Print without blanks at the ends of lines, which Rich leaves where it wraps a text or fills a column."""
+        lines = self.render_lines(Styled(Group(*objects or ("",)), style), pad=False)
+        for line in lines:
+            while line and not line[-1].text.strip():
+                line.pop()
+            line[-1:] = [Segment(one.text.rstrip(), one.style) for one in line[-1:]]
+        super().print(SegmentLines(lines, new_lines=True), end="", **options)
+
     def on_broken_pipe(self) -> None:
         """Rich would end the process here; `usable_streams` does it for every command alike."""
         raise BrokenPipeError
@@ -82,7 +94,7 @@ def print_records(console: Console, records: Sequence[Record], everything: str =
         console.print(line)
 
 
-_PAIRS = Columns(first=("first", "verdict", "distance"), prose=("second",))
+_PAIRS = Columns(first=("first", "", "distance"), prose=("second",))
 
 
 def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
@@ -95,7 +107,7 @@ def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
                 "second": one_line(pair.second),
                 "distance": units.error(pair.distance),
                 "allowed": units.error(pair.tolerance),
-                "verdict": "agree" if pair.agrees else "DISAGREE",
+                "": "agree" if pair.agrees else "DISAGREE",
             }
             for pair in pairs
         ]

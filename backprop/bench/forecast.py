@@ -3,6 +3,7 @@
 Nothing is allocated or run.
 
 time of one call = the larger of flops ÷ flops per second and bytes moved ÷ bytes per second,
+                   with layers that take one step after another: and its passes × what the loss takes beyond that,
                    of a black box: its forward passes × the time of one loss
 
 All commands predict by this formula: `run`, `run --predict`, `predict`, `verify`, `train` and the quick look.
@@ -107,10 +108,14 @@ class StrategyError(BackpropError):
 
 @dataclass(frozen=True)
 class Speeds:
-    """How fast this machine is: its limits in a dtype, and the seconds of one evaluation of a network's loss."""
+    """How fast this machine is: its limits in a dtype, and the seconds of one evaluation of a network's loss.
+
+    overhead_s: the part of these seconds that the limits do not explain.
+    """
 
     limits: Limits
     loss_s: float
+    overhead_s: float = 0.0
 
     @classmethod
     def of(cls, network: Network, n: int, dtype: DType, limits: Limits, memory_bytes: float) -> Speeds:
@@ -118,13 +123,20 @@ class Speeds:
 
         Elsewhere its time is a lower bound: what would reach the limits.
         """
-        return cls(limits, _loss_seconds(network, n, dtype, limits, memory_bytes))
+        bound = _loss_bound(network, n, dtype, limits)
+        loss_s = _loss_seconds(network, n, dtype, bound, memory_bytes)
+        return cls(limits, loss_s, loss_s - bound)
 
 
-def _loss_seconds(network: Network, n: int, dtype: DType, limits: Limits, memory_bytes: float) -> float:
+def _loss_bound(network: Network, n: int, dtype: DType, limits: Limits) -> float:
+    """The seconds of a loss that reaches the limits."""
     size, p = dtype.itemsize, network.parameter_count
     numbers = p + n * network.inputs + 2 * sum(n * o for _, o in network.widths)
-    bound = max(network.forward_flops(n) / limits.flops_per_s, size * numbers / limits.bytes_per_s)
+    return max(network.forward_flops(n) / limits.flops_per_s, size * numbers / limits.bytes_per_s)
+
+
+def _loss_seconds(network: Network, n: int, dtype: DType, bound: float, memory_bytes: float) -> float:
+    size, p = dtype.itemsize, network.parameter_count
     needed = size * (p + n * network.inputs) + network.forward_bytes(n, size)
     if bound > _SLOW_LOSS_S or needed > memory_bytes:
         return bound
@@ -146,11 +158,14 @@ def predicted_time(cost: Cost, network: Network, n: int, speeds: Speeds) -> floa
     """Seconds of one call on n samples: a black box by its passes, everything else by flops and bytes.
 
     A pass of a black box takes the time of the loss, as often as its operations are those of one: complex
-    numbers take four times as many.
+    numbers take four times as many, but no more steps in Python.
     """
     if cost.forward_calls > 1:
-        return max(cost.forward_calls, cost.flops / network.forward_flops(n)) * speeds.loss_s
-    return max(cost.flops / speeds.limits.flops_per_s, cost.bytes_moved / speeds.limits.bytes_per_s)
+        steps_s = speeds.overhead_s if any(network.step_shares) else 0.0
+        by_flops = max(cost.forward_calls, cost.flops / network.forward_flops(n)) * (speeds.loss_s - steps_s)
+        return by_flops + cost.forward_calls * steps_s
+    reached = max(cost.flops / speeds.limits.flops_per_s, cost.bytes_moved / speeds.limits.bytes_per_s)
+    return reached + cost.passes * speeds.overhead_s
 
 
 def checked(cost: Cost) -> Cost:

@@ -95,7 +95,8 @@ class Group:
         with WorkerProcess(self.threads, self.cores) as worker:
             load(worker, self.scenario, Participant("speeds", LOSS), self._site, self.rng)
             answer = worker.ask("speeds", START_UP_S, memory_bytes=self.budget.memory_bytes)
-        return Speeds(Limits(answer["flops_per_s"], answer["bytes_per_s"]), answer["loss_s"])
+        limits = Limits(answer["flops_per_s"], answer["bytes_per_s"])
+        return Speeds(limits, answer["loss_s"], answer["overhead_s"])
 
     def _verify(self, target: str, cell: Cell, bench: Workbench, worker: WorkerProcess) -> None:
         """In a worker of its own; raises `WorkerError`."""

@@ -1,8 +1,9 @@
 """Prediction: bytes and time of every derivation of any network, from its sizes, the machine's limits and the loss.
 
 The same forecast as that of a run, for one call. Nothing of the network's size is allocated, unless the loss fits
-into the budget: then it is timed, since a black box is predicted by it. The time is a lower bound, what a derivation
-would take that reaches the machine's limits; a run prints beside it which share of them was reached.
+into the budget: then it is timed, since a black box is predicted by it, and so are the steps of recurrent layers.
+Elsewhere the time is a lower bound, what a derivation would take that reaches the machine's limits; a run prints
+beside it which share of them was reached.
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from backprop.bench import units
-from backprop.errors import BackpropError
 
 if TYPE_CHECKING:
     from backprop.bench.scenarios import Scenario
@@ -193,7 +192,7 @@ class _TimeIsUp(BaseException):
 
 
 @contextlib.contextmanager
-def at_most(seconds: float, late: BackpropError) -> Iterator[None]:
+def at_most(seconds: float, late: Exception) -> Iterator[None]:
     """Raise `late` if the work takes longer, on systems that have alarm signals."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield

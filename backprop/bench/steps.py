@@ -1,6 +1,7 @@
 """The steps of one cell, with no process in them: what a strategy is asked for, in whatever place.
 
-    verify     one untimed call under the memory tracker: peak memory, the loss and the gradient
+    warm_up    what is imported on first use, before anything is measured
+    verify     one untimed call: its loss and its gradient, and under the memory tracker its peak memory
     learn      a few steps of gradient descent, and the accuracy that they lead to
     prepare    the plan, and calls until the first is over: ready for turns
     turn       calls for some milliseconds, and their mean time
@@ -95,20 +96,34 @@ class Steps:
     call: Call | None = None
     """What is timed, from `prepare` on."""
 
-    def verify(self, gradient_path: str) -> dict[str, Any]:
+    def warm_up(self) -> dict[str, Any]:
+        """Import what is imported on first use: it is neither the strategy's memory nor its time."""
+        _warm_up(self.strategy, self.bench.scenario)
+        return {}
+
+    def verify(self, gradient_path: str, is_tracked: bool = True) -> dict[str, Any]:
         """Peak memory and loss of one call; its gradient is written to `gradient_path`.
+
+        is_tracked: without the tracker the call is faster, and nothing is known of its memory.
 
         Raises `StrategyError` for a gradient that is none, and whatever the strategy raises.
         """
-        scenario, params, batch = self.bench.scenario, self.bench.params, self.bench.batch
-        _warm_up(self.strategy, scenario)
+        params, batch, memory = self.bench.params, self.bench.batch, dict[str, Any]()
         untouched = params.copy(), Batch(*(array.copy() for array in batch))
 
         def prepare_and_call() -> ValueAndGradient:
             return self.strategy.value_and_gradient(self._plan(), params, batch)
 
-        (loss, gradient), peak_bytes = measure_peak(prepare_and_call, self.tracker)
-        _, prepare_peak_bytes = measure_peak(self._plan, self.tracker)
+        if is_tracked:
+            (loss, gradient), peak_bytes = measure_peak(prepare_and_call, self.tracker)
+            _, prepare_peak_bytes = measure_peak(self._plan, self.tracker)
+            memory = {
+                "peak_bytes": peak_bytes,
+                "prepare_peak_bytes": prepare_peak_bytes,
+                "memory_tracker": self.tracker,
+            }
+        else:
+            loss, gradient = prepare_and_call()
         _restore(params, batch, *untouched)
         if not isinstance(gradient, Parameters) or gradient.layout != params.layout:
             raise StrategyError(f"the gradient is {gradient!r}; expected {params!r}")
@@ -117,12 +132,7 @@ class Steps:
                 f"the gradient is {gradient.dtype}; expected {params.dtype}, as the parameters"
             )
         np.save(gradient_path, gradient.vector)
-        return {
-            "peak_bytes": peak_bytes,
-            "prepare_peak_bytes": prepare_peak_bytes,
-            "memory_tracker": self.tracker,
-            "loss": float(loss),
-        }
+        return {"loss": float(loss)} | memory
 
     def learn(self) -> dict[str, Any]:
         """The test accuracy after steps from the same start on the same samples for every strategy."""

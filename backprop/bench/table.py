@@ -15,19 +15,18 @@ from dataclasses import dataclass
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.padding import Padding
-from rich.segment import Segment, SegmentLines
 from rich.table import Table as RichTable
 from rich.text import Text
 
 Row = Mapping[str, str]
 
 TEXT_COLUMNS = {
-    "", " ", "against", "against short form", "cell", "class", "cpu", "dtype", "entry", "figure", "first", "fits",
-    "gradient", "host", "layer", "library", "memory by", "name",
-    "planted", "quantity", "reason", "scenario", "second",
-    "setting", "shape", "status", "strategy", "tensor", "there", "tool", "unstable", "verdict", "work",
+    "", " ", "against", "against short form", "cell", "class", "command", "cpu", "dtype", "entry", "figure", "first",
+    "fits", "gradient", "host", "layer", "library", "memory by", "name", "network",
+    "planted", "quantity", "reached", "reason", "scenario", "second",
+    "setting", "shape", "status", "strategy", "tensor", "there", "tool", "unstable", "verdict", "what", "work",
 }  # fmt: skip
 """Headers of columns of text, which are set to the left, as prose is; all others hold numbers."""
 
@@ -145,24 +144,14 @@ def _print(console: Console, table: Table, layout: _Layout, columns: Columns) ->
         part.add_row(*map(Text, shown), style=style)
         under = [one for one in layout.folded if layout.is_under(row, one) and row[one] not in _NO_NEWS]
         if under:
-            print_trimmed(console, part)
+            console.print(part)
             for header in under:
                 text = Text(f"{header}: {row[header]}", style=style or "")
-                print_trimmed(console, Padding(text, (0, 0, 0, 2 * _GAP), expand=False))
+                console.print(Padding(text, (0, 0, 0, 2 * _GAP), expand=False))
             part = _part(layout, columns, show_header=False)
     if part.row_count:
-        print_trimmed(console, part)
+        console.print(part)
     console.print()
-
-
-def print_trimmed(console: Console, renderable: RenderableType) -> None:
-    """Print a table or padded text without the blanks at the ends of its lines."""
-    lines = console.render_lines(renderable, pad=False)
-    for line in lines:
-        while line and not line[-1].text.strip():
-            line.pop()
-        line[-1:] = [Segment(one.text.rstrip(), one.style) for one in line[-1:]]
-    console.print(SegmentLines(lines, new_lines=True), end="")
 
 
 def _part(layout: _Layout, columns: Columns, show_header: bool) -> RichTable:

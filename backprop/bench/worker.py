@@ -82,6 +82,7 @@ class Worker:
             "flops_per_s": speeds.limits.flops_per_s,
             "bytes_per_s": speeds.limits.bytes_per_s,
             "loss_s": speeds.loss_s,
+            "overhead_s": speeds.overhead_s,
         }
 
 

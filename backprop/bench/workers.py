@@ -8,7 +8,9 @@ import signal
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from backprop.bench import units
 from backprop.bench.clock import Call
+from backprop.bench.progress import at_most
 from backprop.bench.record import Status
 from backprop.bench.threads import thread_variables
 from backprop.child_process import ChildError, ChildProcess
@@ -143,7 +145,7 @@ def started_ahead(count: int, threads: int, cores: Sequence[int]) -> Iterator[It
 
 
 class WorkerHere:
-    """The same steps in this process, for the quick look: nothing is started, stopped or limited.
+    """The same steps in this process, for the quick look: nothing is started or stopped, and only time is limited.
 
     An exception of the strategy goes through as it is. Memory is tracked by tracemalloc: this process has more alive
     than the strategy, and memray would record all of it.
@@ -156,8 +158,10 @@ class WorkerHere:
         self._steps = Steps(bench, strategy, "tracemalloc")
 
     def ask(self, do: str, timeout_s: float, **message: Any) -> dict[str, Any]:
-        """Take one step."""
-        answer: dict[str, Any] = getattr(self._steps, do)(**message)
+        """Take one step; raises `WorkerError` after `timeout_s`, as soon as Python has the word again."""
+        late = WorkerError("timed-out", f"it was not over within {units.seconds(timeout_s)}")
+        with at_most(timeout_s, late):
+            answer: dict[str, Any] = getattr(self._steps, do)(**message)
         return answer
 
     @property

@@ -141,22 +141,23 @@ def _tensors(
     leaves no doubt, such as `dW1` for `W1`, and a name that was not used are notes.
     """
     where = f" of {path}" if path else ""
-    moving = [structure.leaves[number] for number in numbers_of(tree)]
     if isinstance(tree, Constant):
         return
     if is_none(answer) and path:
-        yield from ((leaf, None) for leaf in moving)
+        yield from ((structure.leaves[number], None) for number in numbers_of(tree))
         return
     if isinstance(tree, int):
+        leaf = structure.leaves[tree]
         if answer is None or isinstance(answer, str | bytes | Mapping):
-            shape = moving[0].shape
-            wanted = f"an array of shape {shape}" if shape else "a number"
+            wanted = f"an array of shape {leaf.shape}" if leaf.shape else "a number"
             raise CheckError(f"The gradient{where} is {describe(answer)}; expected {wanted}.")
-        yield moving[0], answer
+        yield leaf, answer
         return
-    if len(moving) == 1 and parts_of(answer) is None and np.shape(answer) == moving[0].shape:
-        yield moving[0], answer  # beside parts that have no gradient
-        return
+    if parts_of(answer) is None:
+        moving = [structure.leaves[number] for number in numbers_of(tree)]
+        if len(moving) == 1 and np.shape(answer) == moving[0].shape:
+            yield moving[0], answer  # beside parts that have no gradient
+            return
     given = _children(tree, answer)
     if given is not None and tree.word == "dict" and not isinstance(answer, Mapping):
         read.notes.append(f"The gradients have no names: they were read in the order {some(given)}.")
@@ -172,6 +173,8 @@ def _tensors(
 
 def _matched(tree: Parts, given: dict[Any, Any], path: str, read: Answer) -> dict[Any, Any]:
     """From each key of the point to that of the answer; what is missing and what is not used goes into `read`."""
+    if given.keys() == set(tree.keys):  # as it is in hundreds of calls
+        return dict(zip(tree.keys, tree.keys, strict=True))
     missing = [key for key in moving_keys(tree) if key not in given]
     extra = [key for key in given if key not in tree.keys]
     same = same_name(missing, extra)
@@ -221,11 +224,10 @@ def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer
     array, form = _numbers(value, leaf)
     if form is not None and hasattr(value, "dtype"):
         seen.formats[name] = form
-    same_axes = [k for k in array.shape if k != 1] == [k for k in expected if k != 1]
     said: str | None = None
     if array.shape == expected:
         seen.tensors[name] = array
-    elif same_axes and _updates(array, expected):
+    elif (same_axes := _long(array.shape) == _long(expected)) and _updates(array, expected):
         seen.tensors[name] = array.reshape(expected)
         seen.notes.append(f"{name} has the shape {array.shape}, its parameter {expected}: the same entries.")
     elif array.ndim == len(expected) > 1 and array.shape == expected[::-1]:
@@ -252,6 +254,11 @@ def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer
     else:
         differs = f"Its dtype is {form.name}; its parameter's is {leaf.format.name}."
         seen.findings.append(found("wrong-dtype", name, differs))
+
+
+def _long(shape: tuple[int, ...]) -> list[int]:
+    """The lengths of the axes that are longer than one."""
+    return [size for size in shape if size != 1]
 
 
 def _summed_or_spread(array: Array, expected: tuple[int, ...]) -> tuple[Array, tuple[int, ...]] | None:

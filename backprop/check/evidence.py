@@ -116,7 +116,7 @@ def gather(
     is_hessian = may_be_hessian and getattr(claimed, "shape", ()) == 2 * structure.leaves[0].shape
     if may_be_hessian:
         function.start(own.answer, jacobian=is_hessian)
-    some = None
+    some, whole = None, claimed
     if (is_jacobian or is_hessian) and any(is_large(part) for _, part in ends_of(claimed)):
         some = Combinations.drawn(function.value.size, rng)
         claimed = some.of_jacobian(claimed)
@@ -137,8 +137,7 @@ def gather(
             seen.gradient = GradientOracle(claim, function)
         _compare_with_truth(seen, rtol, rng)
         if some is not None:
-            told = [some.single_entry(each.tensor.name, each.tensor.worst) for each in seen.verdicts]
-            answer.notes += filter(None, told)
+            _name_single_entries(seen, some, whole)
     return seen
 
 
@@ -153,6 +152,18 @@ def _ask(function: FunctionOracle, claim: Any, rng: np.random.Generator, *, is_f
     asked = observe(claim, [structure.build(x)], [structure.build(elsewhere)])
     function.budget.used += asked.calls
     return asked
+
+
+def _name_single_entries(seen: Evidence, some: Combinations, jacobian: Any) -> None:
+    """Tell of each tensor where one entry of the large Jacobian by it alone is wrong."""
+    parts = dict(ends_of(jacobian))
+    for each in (one.tensor for one in seen.verdicts):
+        part = parts.get(each.name, jacobian if len(parts) == 1 else None)
+        told = some.single_entry(each.name, each.worst, part)
+        if isinstance(told, Finding):
+            seen.named[each.name] = told
+        elif told is not None:
+            seen.answer.notes.append(told)
 
 
 def _compare_with_truth(seen: Evidence, rtol: float | None, rng: np.random.Generator) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.kinds import Finding, found
 from backprop.check.leaves import to_numpy
 from backprop.check.numeric.directions import random_weights
 from backprop.check.result import Entry
@@ -51,10 +52,11 @@ class Combinations:
         count, values = self.weights.shape
         return f"The function has {values} values: {count} random combinations of them were compared."
 
-    def single_entry(self, name: str, worst: Sequence[Entry]) -> str | None:
-        """The sentence that one entry of a Jacobian is wrong, where it explains all of the `worst` of a tensor.
+    def single_entry(self, name: str, worst: Sequence[Entry], part: Any) -> Finding | str | None:
+        """What is wrong with one entry of a Jacobian, where it explains all of the `worst` of a tensor.
 
-        Entry (r, c) is off by d where combination k of column c is off by d w[k, r], for every k.
+        Entry (r, c) is off by d where combination k of column c is off by d w[k, r], for every k. An entry that is 0
+        in `part`, the Jacobian by this tensor where it was found, is a finding, any other one a sentence.
         """
         columns = {each.index[1:] for each in worst}
         if len(columns) != 1 or len(worst) < _EQUATIONS:
@@ -66,9 +68,12 @@ class Combinations:
         (rows,) = np.nonzero(left <= _SAME * np.max(np.abs(off)))
         if len(rows) != 1:
             return None
-        row, column = int(rows[0]), ", ".join(map(str, columns.pop()))
-        which = f"of value {row} the derivative by {name}[{column}] alone is wrong"
-        return f"{name}: {which}: it is off by {size[row]:.6g}."
+        row, column = int(rows[0]), columns.pop()
+        which = f"the derivative by {name}[{', '.join(map(str, column))}] alone is"
+        if part is not None and _entry(part, row, column, self.weights.shape[1]) == 0:
+            seen = f"Of value {row} {which} 0, and should be {-size[row]:.6g}."
+            return found("entries-left-out", name, seen)
+        return f"{name}: of value {row} {which} wrong: it is off by {size[row]:.6g}."
 
     def after(self, function: Callable[[Any], Any], change: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """A function whose answer is changed."""
@@ -94,6 +99,16 @@ class Combinations:
         if not hasattr(part, "toarray"):
             part = to_numpy(part).reshape(rows, -1)
         return np.asarray((part.T @ self.weights.T).T).reshape(-1, *shape[axes:])
+
+
+def _entry(part: Any, row: int, column: tuple[int, ...], values: int) -> float:
+    """One entry of a Jacobian, whatever it is."""
+    if hasattr(part, "toarray") or hasattr(part, "matvec"):
+        unit = np.zeros(part.shape[1])
+        unit[column] = 1
+        return float((part @ unit)[row])
+    dense = to_numpy(part)
+    return float(dense.reshape(values, *dense.shape[dense.ndim - len(column) :])[(row, *column)])
 
 
 def _of_operator(operator: Any, weights: Array) -> Array:

@@ -160,7 +160,7 @@ class Suspect:
     returns at the point rounded to float32, if it was called there. is_complex: whether the last axis holds real and
     imaginary parts. point: the values of every tensor. total: the norm of the whole gradient that was got. summed:
     the axes over which `got` was summed to fit. raw_shape: its shape before, if that was wrong. linear: whether it is
-    linear in an upstream gradient, as no term in the parameter alone is.
+    linear in an upstream gradient, as no term in the parameter alone is. outputs: for a Jacobian, the outputs' shape.
     """
 
     name: str
@@ -178,12 +178,21 @@ class Suspect:
     summed: tuple[int, ...] = ()
     raw_shape: tuple[int, ...] | None = None
     linear: bool = False
+    outputs: tuple[int, ...] = ()
 
     @property
     def is_whole(self) -> bool:
         """Whether every entry of the true gradient is known, so that entries can be compared across places."""
-        is_gradient = self.parameter is not None and self.known.directions is None
-        return is_gradient and bool(np.all(self.known.usable))
+        return self.parameter is not None and self._is_known
+
+    @property
+    def is_jacobian(self) -> bool:
+        """Whether it is a Jacobian of which every entry is known."""
+        return bool(self.outputs) and self._is_known
+
+    @property
+    def _is_known(self) -> bool:
+        return self.known.directions is None and bool(np.all(self.known.usable))
 
     @property
     def expected(self) -> Array:

@@ -4,6 +4,7 @@ sums          got = Σ expected over axes that should stay, or not summed over a
 b from dW     got = Σ of another tensor's gradient over an axis
 moved         got = expected with an axis reversed, axes exchanged, moved by one, or entries in another order
 left out      every entry is right or 0
+diagonal      of a square Jacobian, only the diagonal is wrong
 mask          every entry is right, but for those that should be 0
 clipped       got = max(-c, min(c, expected)), or c · expected / ‖expected‖
 cut           got = max(0, expected): a relu of the gradient
@@ -19,7 +20,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.factors import multiple, number
 from backprop.check.kinds import Finding
-from backprop.check.patterns import CLEAR, Suspect, where
+from backprop.check.patterns import CLEAR, Suspect, difference, is_diagonal, where
 from backprop.check.words import listed
 from backprop.verify.agreement import norm
 
@@ -27,6 +28,8 @@ _MOST_AXES = 4
 """Orders of more axes are not tried."""
 _DISTINCT = 4
 """So many different values are no chance, where they are found in other places."""
+_REST = 3
+"""So many entries beside the diagonal that are not zero, and right, are no chance."""
 _ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 8)
 """First digits of a bound that people choose."""
 
@@ -130,7 +133,7 @@ def orders(values: Array) -> Iterator[tuple[str, Array]]:
 
 def left_out(suspect: Suspect) -> list[Finding]:
     """Every entry is right, or 0 where it should not be."""
-    if not suspect.is_whole or suspect.got.size < 3:
+    if not (suspect.is_whole or suspect.is_jacobian) or suspect.got.size < 3:
         return []
     expected, wrong = suspect.expected, suspect.wrong
     clear = np.abs(expected) > 2 * CLEAR * suspect.tolerance
@@ -138,12 +141,28 @@ def left_out(suspect: Suspect) -> list[Finding]:
     if not np.any(wrong) or np.any(suspect.got[wrong]) or np.sum(kept) < 2 or np.any(wrong & ~clear):
         return []
     signs = set(np.sign(expected[wrong])), set(np.sign(expected[kept]))
-    if signs in (({-1.0}, {1.0}), ({1.0}, {-1.0})) and min(np.sum(wrong), np.sum(kept)) >= 3:
+    is_cut = suspect.is_whole and signs in (({-1.0}, {1.0}), ({1.0}, {-1.0}))
+    if is_cut and min(np.sum(wrong), np.sum(kept)) >= 3:
         side = "negative" if signs[0] == {-1.0} else "positive"
         seen = f"Every {side} entry is 0, and every other one is right, to rounding."
         return suspect.finding("relu-of-delta", seen)
-    seen = f"{where(wrong)} They are 0; every other one is right, to rounding."
+    they_are = "It is" if np.sum(wrong) == 1 else "They are"
+    seen = f"{where(wrong)} {they_are} 0; every other one is right, to rounding."
     return suspect.finding("entries-left-out", seen)
+
+
+def diagonal(suspect: Suspect) -> list[Finding]:
+    """Of a square Jacobian, such as a Hessian, the diagonal is wrong and the rest is right."""
+    rows = int(np.prod(suspect.outputs))
+    if not suspect.is_jacobian or suspect.got.size != rows**2:
+        return []
+    wrong, clear = (mask.reshape(rows, rows) for mask in (suspect.wrong, suspect.clear))
+    rest = clear & ~np.eye(rows, dtype=bool)
+    if np.sum(wrong) < 2 or not is_diagonal(wrong) or np.sum(rest) < _REST:
+        return []
+    how = difference(suspect.got[suspect.wrong], suspect.expected[suspect.wrong])
+    seen = f"{where(wrong)} {how} Every other entry is right, to rounding."
+    return suspect.finding("direct-term", seen, "likely")
 
 
 def mask_left_out(suspect: Suspect) -> list[Finding]:

@@ -178,6 +178,7 @@ def _suspect(seen: Evidence, verdict: TensorVerdict, known: Known) -> Suspect:
         summed=answer.summed.get(name, ()),
         raw_shape=answer.shapes.get(name),
         linear=name in seen.linear,
+        outputs=function.outputs,
     )
 
 

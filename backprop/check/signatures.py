@@ -24,6 +24,7 @@ from backprop.check.patterns import CLEAR, Known, Suspect, pattern
 from backprop.check.ratios import along_an_axis, by_case, epsilon, log_parameter, penalty
 from backprop.check.rearranged import (
     clipped,
+    diagonal,
     left_out,
     moved,
     sum_of_another,
@@ -49,6 +50,7 @@ def signatures(suspect: Suspect) -> list[Finding]:
         lower_precision,
         sum_of_another,
         left_out,
+        diagonal,
         log_parameter,
         epsilon,
         penalty,

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.around import OTHER, as_means, aside, is_near, kinks_of_a_mean
 from backprop.check.evidence import Evidence, gather
 from backprop.check.kinds import found
 from backprop.check.lines.sites import Site
 from backprop.check.lines.switches import Switches, switched
-from backprop.check.numeric.directions import random_direction, scales
 from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.result import GradientCheck
 from backprop.check.words import listed
@@ -32,12 +32,8 @@ _MOST, _TRIED = 300, 6
 """The most calls of one trial, and the most ε that are tried."""
 _BESIDE = 1 / 50
 """How far the other point lies from the point, as a share of each entry's scale."""
-_OTHER = 0.2
-"""An entry gets another share where it changes by more than this share of the largest entry."""
 _CLEARLY = 3
 """A trial counts only if the tensor's error before it was more than this multiple of its tolerance."""
-_STEP, _NEARLY = 2.0**-17, 1e-2
-"""The step of one quotient, as a share of the scale; and how far the gradient may be off it, to be tried at all."""
 
 _Proof = tuple[str, str, frozenset[str]]
 """A kind of mistake, what was seen, and the tensors that are right without it."""
@@ -51,8 +47,14 @@ def with_trials(check: GradientCheck, seen: Evidence, sources: Sequence[Callable
     wrong = frozenset(each.tensor.name for each in seen.verdicts if each.wrong)
     if not wrong or seen.gradient is None or seen.function.outputs:
         return check
+    fixed = _fixed(seen, aside(seen, _BESIDE, 3), wrong)
+    means = {name: kinks for name in fixed if (kinks := kinks_of_a_mean(seen, name))}
+    if means:
+        check, wrong = as_means(check, seen, means), wrong - means.keys()
+        if not wrong:
+            return check
     named: dict[str, tuple[str, str]] = {}
-    with contextlib.closing(_proofs(seen, wrong, sources)) as proofs:
+    with contextlib.closing(_proofs(seen, wrong, sources, fixed - means.keys())) as proofs:
         for kind, evidence, fixed in proofs:
             named |= dict.fromkeys(fixed, (kind, evidence))
             if named.keys() >= wrong:
@@ -74,9 +76,12 @@ _STAY = ("modifies-arguments", "wrong-dtype", "wrong-name", "wrong-shape")
 
 
 def _proofs(
-    seen: Evidence, wrong: frozenset[str], sources: Sequence[Callable[..., Any]]
+    seen: Evidence,
+    wrong: frozenset[str],
+    sources: Sequence[Callable[..., Any]],
+    right_beside: frozenset[str],
 ) -> Generator[_Proof, None, None]:
-    yield from _beside(seen, wrong)
+    yield from _beside(seen, right_beside)
     structure, point = seen.function.structure, seen.function.point
     tensors = {name: value for name, value in structure.views(point).items() if np.any(value)}
     switches = Switches(tensors)
@@ -94,13 +99,10 @@ def _proofs(
         return
 
 
-def _beside(seen: Evidence, wrong: frozenset[str]) -> Iterator[_Proof]:
+def _beside(seen: Evidence, right_beside: frozenset[str]) -> Iterator[_Proof]:
     """The tensors that are right at another point close by, where no two values are equal."""
-    structure, x = seen.function.structure, seen.function.point
-    scale = scales(structure, x, bounds=seen.function.bounds)
-    aside = random_direction(np.arange(len(x)), scale, np.random.default_rng(3))
-    beside = aside.moved(x, _BESIDE)
-    fixed = frozenset(name for name in _fixed(seen, beside, wrong) if not _adds_up(seen, beside, name))
+    structure, x, beside = seen.function.structure, seen.function.point, aside(seen, _BESIDE, 3)
+    fixed = frozenset(name for name in right_beside if not _adds_up(seen, beside, name))
     if fixed:
         ties = [
             name for name in fixed if len(np.unique(structure.views(x)[name])) < structure.leaf(name).size
@@ -117,9 +119,9 @@ def _adds_up(seen: Evidence, beside: Array, name: str) -> bool:
     if rows is None:
         return False
     there, here = rows[0, places[name]], seen.rows[0, places[name]]
-    other = np.abs(there - here) > _OTHER * np.max(np.abs(there))
+    other = np.abs(there - here) > OTHER * np.max(np.abs(there))
     size = np.sum(np.abs(there[other]))
-    return bool(np.any(other) and abs(np.sum(there[other]) - np.sum(here[other])) <= _OTHER * size)
+    return bool(np.any(other) and abs(np.sum(there[other]) - np.sum(here[other])) <= OTHER * size)
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ def _multiple(values: Array, of: Array) -> float | None:
 def _fixed(seen: Evidence, point: Array, wrong: frozenset[str]) -> frozenset[str]:
     """The wrong tensors that are right at a point, with the code as it is now; none if a right one becomes wrong."""
     function, gradient = seen.function, seen.gradient
-    near = frozenset(name for name in wrong if _is_near(seen, point, name))
+    near = frozenset(name for name in wrong if is_near(seen, point, name))
     if not near or gradient is None:
         return frozenset()
     budget = Budget(min(_MOST, function.budget.left))
@@ -240,18 +242,3 @@ def _fixed(seen: Evidence, point: Array, wrong: frozenset[str]) -> frozenset[str
         for name in right
         if name in at_kinks or not old[name].error <= _CLEARLY * tensors[name].tolerance
     )
-
-
-def _is_near(seen: Evidence, point: Array, name: str) -> bool:
-    """Whether a tensor's gradient is close to one difference quotient: a cheap test before a trial."""
-    function, gradient = seen.function, seen.gradient
-    if gradient is None or not function.room(_MOST // 2):
-        return False
-    rows, places = gradient.rows(point), function.structure.places[name]
-    scale = scales(function.structure, point, bounds=function.bounds)
-    along = random_direction(places, scale, np.random.default_rng(4))
-    if rows is None:
-        return False
-    up, down = (function.at(along.moved(point, step)) for step in (_STEP, -_STEP))
-    off = abs(float(((up - down) / 2 - _STEP * along.along(rows))[0]))
-    return off <= _NEARLY * _STEP * float(along.size(rows)[0])

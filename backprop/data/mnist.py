@@ -27,6 +27,7 @@ from backprop.data.folder import original_files, read_folder
 from backprop.data.idx import read_idx, write_idx
 from backprop.data.sample import load_sample
 from backprop.errors import DataError
+from backprop.user_cache import user_cache
 
 MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -140,10 +141,8 @@ def _names() -> tuple[str, ...]:
 
 
 def cache_folder() -> Path:
-    """The folder of this user and program that keeps the whole set, decompressed; it may not exist yet."""
-    import pooch  # not needed for the sample, and slow to import
-
-    return Path(pooch.os_cache("backprop-bench")) / "mnist"
+    """The folder that keeps the whole set, decompressed; it may not exist yet."""
+    return user_cache() / "mnist"
 
 
 def _load_cached() -> Dataset:

@@ -15,6 +15,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.explain.step import Derivative
+from backprop.explain.watched import on_arrays
 
 OnProduct = Callable[[Derivative, Derivative, Array], None]
 """Called with each product: its two factors, and the result."""
@@ -100,17 +101,13 @@ class Observed(np.ndarray[Any, Any]):
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """The same for functions such as einsum."""
         out = kwargs.get("out")
-        result = func(*_all_plain(args), **{name: plain(value) for name, value in kwargs.items()})
+        result = func(*on_arrays(plain, args), **on_arrays(plain, kwargs))
         return _observer_of(args, (out,)).after(args, result, out)
 
 
 def plain(value: Any) -> Any:
     """An observed array as an ordinary one; anything else as it is."""
     return value.view(np.ndarray) if isinstance(value, Observed) else value
-
-
-def _all_plain(values: Iterable[Any]) -> list[Any]:
-    return [_all_plain(value) if isinstance(value, (list, tuple)) else plain(value) for value in values]
 
 
 def _observer_of(*groups: Iterable[Any]) -> Observer:

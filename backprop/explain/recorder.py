@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.errors import UnsupportedError
 from backprop.explain.formulas import formula, of_one_sample
 from backprop.explain.names import LOSS, SAMPLE_LOSS, Names, plain_name
 from backprop.explain.observed import Observer, plain
 from backprop.explain.samples import Samples
-from backprop.explain.step import Derivative, Kind, Quantity, Step
-from backprop.explain.watched import Call
+from backprop.explain.step import Derivative, Kind, Quantity, Step, StepBuilder
+from backprop.explain.watched import Call, on_arrays
 from backprop.layers import EinsumFactor, Layer
 from backprop.losses import Loss
 from backprop.network import Batch, Network
@@ -37,7 +35,7 @@ class Recorder:
 
     def __call__(self, call: Call) -> Any:
         """Make the call on plain arrays, record what it returns, and hand that on under its name."""
-        call.arguments.update({name: _plain(value) for name, value in call.arguments.items()})
+        call.arguments.update(on_arrays(plain, call.arguments))
         if len(call.arguments.get("x", "x")) == 0:  # a question about the form, of no samples
             return call.make()
         self.samples.look(call)  # before the call, which may write over its arguments
@@ -221,82 +219,9 @@ class GatheredFactor(EinsumFactor):
     def split(self, jacobian: Array) -> Array:
         """Remember the first factor of the product."""
         self.jacobian = jacobian
-        return super().split(_plain(jacobian))
+        return super().split(plain(jacobian))
 
     def gathered(self, made: Array, i: int) -> Array:
         """The product, by its name in the chain rule."""
         product: Array = self.observer.after((self.jacobian, self.shown), super().gathered(made, i), None)
         return product
-
-
-@dataclass
-class StepBuilder:
-    """A step in the making: a strategy that takes one sample at a time forms its quantity n times.
-
-    rows: the quantity of each sample that has been seen, where it has an axis n or belongs to the loss of one sample.
-    whole: the quantity itself, where it is the same for all samples.
-    """
-
-    quantity: Quantity
-    kind: Kind
-    layer: str
-    formula: str
-    letters: str
-    rows: dict[int, Array] = field(default_factory=dict)
-    whole: Array | None = None
-
-    def add(self, array: Array, samples: list[int]) -> bool:
-        """Take in what was formed for these samples; False where other numbers are known for one of them.
-
-        The same numbers once more, as of a strategy that recomputes activations on its way back, change nothing.
-        """
-        if not self._by_sample:
-            if self.whole is None:
-                self.whole = np.array(array)  # a copy: the strategy may write over it
-            return _equal(self.whole, array)
-        parts = list(array) if self.letters.startswith("n") else [array]
-        if len(parts) != len(samples):
-            raise UnsupportedError(
-                f"A strategy forms {self.quantity} with {len(parts)} rows for {len(samples)} samples; expected a row "
-                "for each sample."
-            )
-        pairs = list(zip(samples, parts, strict=True))
-        if not all(_equal(self.rows[sample], part) for sample, part in pairs if sample in self.rows):
-            return False
-        for sample, part in pairs:
-            self.rows.setdefault(sample, np.array(part))
-        return True
-
-    @property
-    def _by_sample(self) -> bool:
-        """Whether every sample has a part of its own."""
-        of = self.quantity.of if isinstance(self.quantity, Derivative) else self.quantity
-        return self.letters.startswith("n") or of == SAMPLE_LOSS
-
-    def build(self, n: int) -> Step:
-        """Assemble the recorded parts into one step; raises `UnsupportedError` where a sample has none."""
-        letters, array = self.letters, self.whole
-        if self._by_sample:
-            if len(self.rows) < n:
-                raise UnsupportedError(
-                    f"A strategy forms {self.quantity} of {len(self.rows)} of {n} samples; expected all of them."
-                )
-            letters = letters if letters.startswith("n") else f"n{letters}"
-            array = np.stack([self.rows[sample] for sample in range(n)])
-        assert array is not None  # a builder is made with its first numbers
-        return Step(self.quantity, self.kind, self.layer, self.formula, letters, array)
-
-
-def _equal(old: Array, new: Array) -> bool:
-    """Whether two arrays hold the same numbers up to rounding."""
-    if old.shape != np.shape(new):
-        return False
-    if old.dtype.kind != "f":
-        return bool(np.array_equal(old, new))
-    room = 1e3 * float(np.finfo(old.dtype).eps)
-    largest = float(np.max(np.abs(old), initial=0))
-    return bool(np.allclose(old, new, rtol=room, atol=room * largest))
-
-
-def _plain(value: Any) -> Any:
-    return {name: plain(array) for name, array in value.items()} if isinstance(value, dict) else plain(value)

@@ -1,14 +1,15 @@
-"""A step of a derivation as a record: what was formed, by which formula, its shape and its numbers."""
+"""A step of a derivation: what was formed, by which formula, its shape and its numbers; and a step in the making."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.explain.names import Names
+from backprop.errors import UnsupportedError
+from backprop.explain.names import SAMPLE_LOSS, Names
 from backprop.explain.numbers import primed
 
 Kind = Literal["given", "value", "loss", "jacobian", "factor", "product", "vjp", "gradient", "drawn"]
@@ -66,6 +67,75 @@ class Step:
     def zeros(self) -> float:
         """The share of its numbers that are zero, 0 to 1."""
         return float(np.mean(self.array == 0))
+
+
+@dataclass
+class StepBuilder:
+    """A step in the making: a strategy that takes one sample at a time forms its quantity n times.
+
+    rows: the quantity of each sample that has been seen, where it has an axis n or belongs to the loss of one sample.
+    whole: the quantity itself, where it is the same for all samples.
+    """
+
+    quantity: Quantity
+    kind: Kind
+    layer: str
+    formula: str
+    letters: str
+    rows: dict[int, Array] = field(default_factory=dict)
+    whole: Array | None = None
+
+    def add(self, array: Array, samples: list[int]) -> bool:
+        """Take in what was formed for these samples; False where other numbers are known for one of them.
+
+        The same numbers once more, as of a strategy that recomputes activations on its way back, change nothing.
+        """
+        if not self._by_sample:
+            if self.whole is None:
+                self.whole = np.array(array)  # a copy: the strategy may write over it
+            return _equal(self.whole, array)
+        parts = list(array) if self.letters.startswith("n") else [array]
+        if len(parts) != len(samples):
+            raise UnsupportedError(
+                f"A strategy forms {self.quantity} with {len(parts)} rows for {len(samples)} samples; expected a row "
+                "for each sample."
+            )
+        pairs = list(zip(samples, parts, strict=True))
+        if not all(_equal(self.rows[sample], part) for sample, part in pairs if sample in self.rows):
+            return False
+        for sample, part in pairs:
+            self.rows.setdefault(sample, np.array(part))
+        return True
+
+    @property
+    def _by_sample(self) -> bool:
+        """Whether every sample has a part of its own."""
+        of = self.quantity.of if isinstance(self.quantity, Derivative) else self.quantity
+        return self.letters.startswith("n") or of == SAMPLE_LOSS
+
+    def build(self, n: int) -> Step:
+        """Assemble the recorded parts into one step; raises `UnsupportedError` where a sample has none."""
+        letters, array = self.letters, self.whole
+        if self._by_sample:
+            if len(self.rows) < n:
+                raise UnsupportedError(
+                    f"A strategy forms {self.quantity} of {len(self.rows)} of {n} samples; expected all of them."
+                )
+            letters = letters if letters.startswith("n") else f"n{letters}"
+            array = np.stack([self.rows[sample] for sample in range(n)])
+        assert array is not None  # a builder is made with its first numbers
+        return Step(self.quantity, self.kind, self.layer, self.formula, letters, array)
+
+
+def _equal(old: Array, new: Array) -> bool:
+    """Whether two arrays hold the same numbers up to rounding."""
+    if old.shape != np.shape(new):
+        return False
+    if old.dtype.kind != "f":
+        return bool(np.array_equal(old, new))
+    room = 1e3 * float(np.finfo(old.dtype).eps)
+    largest = float(np.max(np.abs(old), initial=0))
+    return bool(np.allclose(old, new, rtol=room, atol=room * largest))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from backprop.arrays import DType
-from backprop.layers import Layer
+import numpy as np
+
+from backprop.arrays import Array, DType
+from backprop.layers import EinsumFactor, Layer
 from backprop.layers.base import Planned
 from backprop.losses import Loss
 from backprop.network import Network
@@ -65,6 +67,17 @@ def watched(network: Network, around: Around) -> Network:
     return Network(
         tuple(layers), cast(Loss, _LossStandIn(network.loss_function, len(layers), _LOSS_FORMS, around))
     )
+
+
+def on_arrays(change: Callable[[Array], Any], value: Any) -> Any:
+    """What a form takes or gives, with every array changed: in a dict, a list, a tuple, or as operand of a factor."""
+    if isinstance(value, EinsumFactor):
+        return value._replace(operand=change(value.operand), through=on_arrays(change, value.through))
+    if isinstance(value, dict):
+        return {name: on_arrays(change, part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(on_arrays(change, part) for part in value)
+    return change(value) if isinstance(value, np.ndarray) else value
 
 
 class _StandIn:

@@ -23,7 +23,8 @@ from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.errors import NetworkError
 from backprop.layers.base import Shape, Tensors
 from backprop.layers.heads import Heads, weight_gradients
-from backprop.layers.over_tokens import tokens_of, whole
+from backprop.layers.over_tokens import tokens_of
+from backprop.layers.reading import misread, whole
 
 
 @final
@@ -96,12 +97,12 @@ class Attention(Heads):
     def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
         """The layer for tokens of that shape; raises `NetworkError` for what it does not take."""
         if numbers or options.keys() - {"heads", "causal", "key"} or options.get("causal", True) is not True:
-            raise NetworkError(
-                "A layer attention is written as attention, or attention,heads=4,causal,key=32."
+            raise misread(
+                cls.name, numbers, options, "nothing more, or options as in attention,heads=4,causal,key=32"
             )
         tokens, features = tokens_of(shape, cls.name)
-        heads = whole(cls.name, "heads", options.get("heads", 1.0))
-        key = whole(cls.name, "a key of", options.get("key", float(features)))
+        heads = whole(cls.name, "heads", options.get("heads", 1))
+        key = whole(cls.name, "key", options.get("key", features))
         if key % heads:
             raise NetworkError(
                 f"The layer attention got {heads} heads for a key of {key}; expected heads that divide it."

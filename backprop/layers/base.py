@@ -12,41 +12,22 @@ import inspect
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.errors import NetworkError
-from backprop.layers.described import Described
+from backprop.layers.costs import Costs
 from backprop.layers.factors import EinsumFactor as EinsumFactor
 from backprop.layers.factors import Margin as Margin
 from backprop.layers.factors import Shape as Shape
-
-Tensors = Mapping[str, Array]
-
-
-class Planned(Protocol):
-    """A layer with buffers of its own, for batches of one size: `forward` and `vjp` are called in turn."""
-
-    def forward(self, params: Tensors, x: Array, *, out: Array) -> Array:
-        """y (n, o) in `out`."""
-
-    def vjp(
-        self,
-        params: Tensors,
-        x: Array,
-        y: Array,
-        dy: Array,
-        *,
-        input_needed: bool,
-        out: Array,
-        dparams: Tensors,
-    ) -> tuple[Array | None, Tensors]:
-        """∂L/∂x in `out`, where it is needed, and ∂L/∂θ in `dparams`."""
+from backprop.layers.planned import Planned as Planned
+from backprop.layers.planned import Tensors as Tensors
+from backprop.layers.reading import misread
 
 
-class Layer(Described):
+class Layer(Costs):
     """One step of the network, y = layer(x), without state."""
 
     reads_input: ClassVar[bool]
@@ -90,10 +71,9 @@ class Layer(Described):
         not take.
         """
         if numbers or options:
-            given = ", ".join([*map(str, numbers), *options])
-            raise NetworkError(f"The layer {cls.name} got {given}; expected neither numbers nor options.")
-        needed = [p for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
-        return cls(*[math.prod(shape)][: len(needed)])
+            raise misread(cls.name, numbers, options, "neither numbers nor options")
+        needed = [p.name for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
+        return cls(*(tuple(shape) if name == "shape" else math.prod(shape) for name in needed[:1]))
 
     def fitting(self, x: Array) -> Array:
         """Inputs that the layer can read, made of numbers of the order of one: by default these numbers themselves.
@@ -140,77 +120,13 @@ class Layer(Described):
         """
         return self
 
-    def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The bytes of the buffers of `planned`."""
-        return 0
-
-    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
-        """The most bytes that `forward`, and that `vjp`, of `planned` has allocated at once beside these buffers."""
-        return (
-            self.forward_bytes(n, i, o, itemsize, out=True),
-            self.vjp_bytes(n, i, o, itemsize, out=True),
-        )
-
-    def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The most bytes that `input_jacobian` or `parameter_jacobians` has allocated at once, given `out`."""
-        return 0
-
     @abstractmethod
     def output_width(self, input_width: int) -> int:
         """o for a given i; raises `NetworkError` where the layer does not take i inputs."""
 
     @abstractmethod
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of the layer's own parameters by their local names (`W`, `b`), or nothing."""
-
-    @abstractmethod
     def initial(self, rng: np.random.Generator) -> dict[str, Array]:
         """Values in float64 with which training may begin, for each own parameter."""
-
-    @abstractmethod
-    def forward_flops(self, n: int, i: int, o: int) -> int:
-        """Floating-point operations of `forward`; a multiplication and an addition are two."""
-
-    @abstractmethod
-    def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
-        """Floating-point operations of `vjp`."""
-
-    @abstractmethod
-    def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """The most bytes that `forward` has allocated at once; `out` says whether it is given that buffer."""
-
-    @abstractmethod
-    def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """The most bytes that `vjp` has allocated at once, given `dparams` and perhaps `out`."""
-
-    def input_nonzeros(self, i: int, o: int) -> int:
-        """How many numbers of one sample's ∂y/∂x are not zero by structure; of ∂u/∂x, if the inputs enter a u."""
-        return i * o
-
-    def input_products(self, i: int, o: int) -> int:
-        """The numbers that the rule of `input_factor` makes of a row ∂L/∂y to be gathered; 0 where it makes ∂L/∂x."""
-        return 0
-
-    def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The bytes of what `input_factor` allocates, where they matter."""
-        return 0
-
-    def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
-        """The numbers of each ∂y/∂θ of one sample that are not zero by structure."""
-        return {name: math.prod(shape) for name, shape in self.parameter_shapes().items()}
-
-    def entered_numbers(self, *, by_input: bool = False) -> tuple[int, ...]:
-        """The numbers of every u of one sample through which parameters, or the inputs, enter: see `EinsumFactor`."""
-        return ()
-
-    def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The bytes of what `parameter_factors` allocates, where they matter."""
-        return 0
-
-    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
-        """The most bytes that `jvp` has allocated at once: of one direction with θ̇, or of many without."""
-        rows = n * (directions or 1)
-        return (2 * rows * o + rows) * itemsize
 
     @abstractmethod
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
@@ -268,14 +184,6 @@ class Layer(Described):
         assert dx is not None  # it was asked for
         return dx, own
 
-    def parts_flops(self, n: int, i: int, o: int) -> int:
-        """Floating-point operations of `vjp_by_parts`."""
-        return self.vjp_flops(n, i, o, input_needed=True)
-
-    def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The most bytes that `vjp_by_parts` has allocated at once, given `dparams`."""
-        return self.vjp_bytes(n, i, o, itemsize, out=False)
-
     @abstractmethod
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """The Jacobian-vector product: ẏ (n, o) from ẋ (n, i) and θ̇ (shape of θ) in closed form.
@@ -291,6 +199,10 @@ class Layer(Described):
         shapes = self.parameter_shapes().items()
         return {name: np.empty_like(like, shape=shape, order="C") for name, shape in shapes}
 
+    def _jacobian(self, x: Array, y: Array, out: Array | None) -> Array:
+        """Memory for ∂y/∂x (n, o, i): the given one, or zeros with the kind and dtype of `y`."""
+        return np.zeros_like(y, shape=(*y.shape, x.shape[1]), order="C") if out is None else out
+
     def _jacobians(self, like: Array, y: Array, out: Tensors | None) -> dict[str, Array]:
         """Memory for ∂y/∂θ (n, o, *shape of θ): the given one, or zeros with the kind and dtype of `like`."""
         shapes = self.parameter_shapes().items()
@@ -300,28 +212,6 @@ class Layer(Described):
 
     def __repr__(self) -> str:
         return self.name
-
-
-class NoParameters(Layer):
-    """A layer that has no parameters."""
-
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """No parameters."""
-        return {}
-
-    def initial(self, rng: np.random.Generator) -> dict[str, Array]:
-        """No parameters."""
-        return {}
-
-    def parameter_jacobians(
-        self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
-    ) -> dict[str, Array]:
-        """No parameters."""
-        return {}
-
-    def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
-        """No parameters."""
-        return {}
 
 
 class OfShape(Layer):
@@ -343,8 +233,26 @@ class OfShape(Layer):
         return math.prod(self.made)
 
 
-class ByInput(NoParameters):
+class ByInput(Layer):
     """A layer without parameters: its VJP gives ∂L/∂x and nothing else."""
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """No parameters."""
+        return {}
+
+    def initial(self, rng: np.random.Generator) -> dict[str, Array]:
+        """No parameters."""
+        return {}
+
+    def parameter_jacobians(
+        self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
+    ) -> dict[str, Array]:
+        """No parameters."""
+        return {}
+
+    def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
+        """No parameters."""
+        return {}
 
     @abstractmethod
     def pull(self, x: Array, y: Array, dy: Array, out: Array | None) -> Array:
@@ -365,8 +273,8 @@ class ByInput(NoParameters):
         return (self.pull(x, y, dy, out) if input_needed else None), {}
 
 
-class WithoutParameters(NoParameters):
-    """A layer that has no parameters, and as many outputs as inputs."""
+class OfAnyWidth(ByInput):
+    """A layer without parameters that has as many outputs as inputs."""
 
     def output_width(self, input_width: int) -> int:
         """As many outputs as inputs."""

@@ -16,14 +16,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.errors import NetworkError, UnsupportedError
 from backprop.layers.base import EinsumFactor, Shape, Tensors
-from backprop.layers.normalisation import EPSILON, Call, Empty, Normalisation, inverse_root
+from backprop.layers.normalisation import EPSILON, Memory, Normalisation, inverse_root
+from backprop.layers.reading import misread
+from backprop.layers.remembering import buffer
 
 _ONE = "∂y/∂x of one sample does not exist, for its mean and variance are those of the batch"
 
@@ -46,6 +48,18 @@ class BatchNorm(Normalisation):
     feature: ClassVar[int] = 0
     couples_samples: ClassVar[str] = "a mean and a variance are those of all of them"
     lacks: ClassVar[Mapping[str, str]] = {"input_jacobian": _ONE, "input_factor": _ONE}
+
+    @classmethod
+    def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
+        """The layer for inputs of that shape, with a momentum; raises `NetworkError` for anything else."""
+        expected = "nothing more, or a number as in batch-norm,momentum=0.1"
+        if numbers or options.keys() - {"momentum"}:
+            raise misread(cls.name, numbers, options, expected)
+        try:
+            momentum = float(options.get("momentum", cls.momentum))
+        except ValueError:
+            raise misread(cls.name, (), map("=".join, options.items()), expected) from None
+        return cls(tuple(shape), momentum)
 
     def __post_init__(self) -> None:
         if not 0 < self.momentum <= 1:
@@ -133,9 +147,38 @@ class BatchNorm(Normalisation):
 
     # Forward and back
 
-    def call(self, n: int, empty: Empty) -> Call:
-        """With buffers for n samples."""
-        return _Call(self, n, empty)
+    def memory(self, n: int, like: Array) -> Memory:
+        """x - mean (n, *split) in place of h: y = (x - mean) (γ r) + β, and dγ = r Σ dy (x - mean)."""
+        shape = (n, *self.split)
+        centre, product = buffer(like, *shape), buffer(like, *shape)
+        inverse = buffer(like, self.features, *[1] * (len(shape) - 2))
+        ones = (np.ones(size, centre.dtype) for size in (n, shape[-1]))
+        return Memory(centre, product, inverse, self._count(n), *ones)
+
+    def run(self, params: Tensors, x: Array, memory: Memory, out: Array) -> Array:
+        """(x - mean) (γ r) + β."""
+        centre, inverse, m = memory.h, memory.inverse, memory.count
+        x, along = x.reshape(centre.shape), inverse.shape
+        np.subtract(x, (_total(x, memory) / m).reshape(along), out=centre)
+        squares = "no,no->o" if centre.ndim == 2 else "nqs,nqs->q"
+        inverse_root(np.einsum(squares, centre, centre).reshape(along), m, out=inverse)
+        y = np.multiply(centre, params["gamma"].reshape(along) * inverse, out=out.reshape(centre.shape))
+        y += params["beta"].reshape(along)
+        return out
+
+    def back(self, params: Tensors, memory: Memory, dy: Array, dx: Array | None, dparams: Tensors) -> None:
+        """γ r (dy - dβ/m - h dγ/m)."""
+        centre, inverse, m = memory.h, memory.inverse, memory.count
+        split = dy.reshape(centre.shape)
+        product = np.multiply(split, centre, out=memory.product)
+        np.multiply(_total(product, memory), inverse.reshape(-1), out=dparams["gamma"])
+        dparams["beta"][...] = _total(split, memory)
+        if dx is None:
+            return
+        mean, along = ((dparams[name] / m).reshape(inverse.shape) for name in ("beta", "gamma"))
+        d = np.subtract(split, mean, out=dx.reshape(centre.shape))
+        d -= np.multiply(centre, along * inverse, out=product)
+        d *= params["gamma"].reshape(inverse.shape) * inverse
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """Does not exist; raises `UnsupportedError`."""
@@ -146,65 +189,9 @@ class BatchNorm(Normalisation):
         raise UnsupportedError(f"The layer batch-norm has no input_factor: {_ONE}.")
 
 
-class _Call:
-    """The layer with buffers for n samples: x - mean, a product, and r.
-
-    h = (x - mean) r is never formed: y = (x - mean) (γ r) + β, and dγ = r Σ dy (x - mean).
-    """
-
-    def __init__(self, layer: BatchNorm, n: int, empty: Empty) -> None:
-        shape = (n, *layer.split)
-        self._layer, self._count = layer, layer._count(n)
-        self._centre, self._product = empty(shape), empty(shape)
-        self._inverse = empty((layer.features, *[1] * (len(shape) - 2)))
-        self._samples = np.ones(n, self._centre.dtype)
-        self._places = np.ones(shape[-1], self._centre.dtype)
-        self._squares = "no,no->o" if len(shape) == 2 else "nqs,nqs->q"
-
-    def normalise(self, x: Array) -> Array:
-        """x - mean, kept for `vjp` with r."""
-        centre, m, inverse = self._centre, self._count, self._inverse
-        x = x.reshape(centre.shape)
-        np.subtract(x, (self._total(x) / m).reshape(inverse.shape), out=centre)
-        inverse_root(np.einsum(self._squares, centre, centre).reshape(inverse.shape), m, out=inverse)
-        return centre
-
-    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """(x - mean) (γ r) + β."""
-        centre, along = self.normalise(x), self._inverse.shape
-        scale = params["gamma"].reshape(along) * self._inverse
-        y = np.multiply(centre, scale, out=None if out is None else out.reshape(centre.shape))
-        y += params["beta"].reshape(along)
-        return y.reshape(x.shape) if out is None else out
-
-    def vjp(
-        self,
-        params: Tensors,
-        x: Array,
-        y: Array,
-        dy: Array,
-        *,
-        input_needed: bool = True,
-        out: Array | None = None,
-        dparams: Tensors | None = None,
-    ) -> tuple[Array | None, Tensors]:
-        """γ r (dy - dβ/m - h dγ/m)."""
-        centre, inverse, m = self._centre, self._inverse, self._count
-        own, split = self._layer._gradients(x, dparams), dy.reshape(centre.shape)
-        product = np.multiply(split, centre, out=self._product)
-        np.multiply(self._total(product), inverse.reshape(-1), out=own["gamma"])
-        own["beta"][...] = self._total(split)
-        if not input_needed:
-            return None, own
-        mean, along = ((own[name] / m).reshape(inverse.shape) for name in ("beta", "gamma"))
-        dx = np.subtract(split, mean, out=None if out is None else out.reshape(centre.shape))
-        dx -= np.multiply(centre, along * inverse, out=product)
-        dx *= params["gamma"].reshape(inverse.shape) * inverse
-        return (dx.reshape(dy.shape) if out is None else out), own
-
-    def _total(self, array: Array) -> Array:
-        """The sum over samples and places (features,): by BLAS, faster than a sum along the first axis."""
-        if array.ndim == 3:
-            array = (array.reshape(-1, array.shape[2]) @ self._places).reshape(array.shape[:2])
-        total: Array = self._samples @ array
-        return total
+def _total(array: Array, memory: Memory) -> Array:
+    """The sum over samples and places (features,)."""
+    if array.ndim == 3:
+        array = (array.reshape(-1, array.shape[2]) @ memory.last).reshape(array.shape[:2])
+    total: Array = memory.first @ array
+    return total

@@ -19,7 +19,8 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.errors import NetworkError
-from backprop.layers.base import ByInput, EinsumFactor, Shape, Tensors, WithoutParameters
+from backprop.layers.base import EinsumFactor, OfAnyWidth, Shape, Tensors
+from backprop.layers.reading import misread
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Draw:
 
 @final
 @dataclass(frozen=True, repr=False)
-class Dropout(ByInput, WithoutParameters):
+class Dropout(OfAnyWidth):
     """x m, with m zero at the given rate, from 0 to below 1."""
 
     rate: float = 0.5
@@ -50,7 +51,7 @@ class Dropout(ByInput, WithoutParameters):
     def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
         """The layer with a rate, such as dropout0.2; raises `NetworkError` for anything more."""
         if len(numbers) > 1 or options:
-            raise NetworkError("A dropout is written with its rate alone, such as dropout0.2.")
+            raise misread(cls.name, numbers, options, "its rate alone, such as dropout0.2")
         return cls(float(numbers[0])) if numbers else cls()
 
     def __post_init__(self) -> None:
@@ -135,9 +136,7 @@ class Dropout(ByInput, WithoutParameters):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """m on the diagonal, (n, o, o)."""
-        n, o = y.shape
-        if out is None:
-            out = np.zeros((n, o, o), y.dtype)
+        out = self._jacobian(x, y, out)
         np.einsum("noo->no", out)[...] = self._mask(y.shape, y.dtype)  # a writeable view of the diagonal
         return out
 

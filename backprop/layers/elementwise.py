@@ -11,11 +11,11 @@ from typing import ClassVar
 import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
-from backprop.layers.base import ByInput, EinsumFactor, Tensors, WithoutParameters
+from backprop.layers.base import EinsumFactor, OfAnyWidth, Tensors
 from backprop.layers.cells import Cells
 
 
-class Elementwise(ByInput, WithoutParameters):
+class Elementwise(OfAnyWidth):
     """A layer that is a function f of one number; a subclass states f and f'."""
 
     forward_flops_per_element: ClassVar[int]
@@ -68,9 +68,7 @@ class Elementwise(ByInput, WithoutParameters):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """f'(x) on the diagonal, (n, o, o)."""
-        n, o = y.shape
-        if out is None:
-            out = np.zeros((n, o, o), y.dtype)
+        out = self._jacobian(x, y, out)
         np.einsum("noo->no", out)[...] = self.derivative(x, y)  # a writeable view of the diagonal
         return out
 

@@ -18,9 +18,10 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.errors import NetworkError, UnsupportedError, WholeNumberError
+from backprop.errors import UnsupportedError, WholeNumberError
 from backprop.layers.base import EinsumFactor, Shape, Tensors
-from backprop.layers.over_tokens import OverTokens, whole
+from backprop.layers.over_tokens import OverTokens
+from backprop.layers.reading import misread, whole
 
 
 @final
@@ -67,8 +68,15 @@ class Embedding(OverTokens):
     def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
         """The layer with v and d, for t whole numbers; raises `NetworkError` for anything else."""
         if len(numbers) != 2 or options or shape[1:] not in ((), (1,)):
-            raise NetworkError("A layer embedding is written for t whole numbers, as 20 embedding1000x16.")
-        words, outputs = (whole(cls.name, "a table of", number) for number in numbers)
+            raise misread(
+                cls.name,
+                numbers,
+                options,
+                "rows and columns of its table, for t whole numbers, as 20 embedding1000x16",
+            )
+        words, outputs = (
+            whole(cls.name, key, number) for key, number in zip(("words", "outputs"), numbers, strict=True)
+        )
         return cls(shape[0], 1, words, outputs)
 
     @property
@@ -177,9 +185,7 @@ class Embedding(OverTokens):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """Zero."""
-        if out is None:
-            out = np.zeros((*y.shape, x.shape[1]), y.dtype)
-        return out
+        return self._jacobian(x, y, out)
 
     def parameter_jacobians(
         self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None

@@ -21,7 +21,8 @@ import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.layers.base import EinsumFactor, Shape, Tensors
-from backprop.layers.over_tokens import Remembering, buffer
+from backprop.layers.over_tokens import OverTokens
+from backprop.layers.remembering import Remembering, buffer
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Found:
 
 
 @dataclass(frozen=True, repr=False)
-class Heads(Remembering[Found]):
+class Heads(Remembering[Found], OverTokens):
     """`heads` = H heads of `key`/H numbers; `causal` hides later tokens."""
 
     key: int

@@ -18,9 +18,9 @@ import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.broadcasting import outer_product
-from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Layer, Shape, Tensors
 from backprop.layers.cells import Cells, total
+from backprop.layers.reading import misread
 
 
 @final
@@ -76,9 +76,7 @@ class Linear(Layer):
     def of(cls, shape: Shape, *numbers: float, **options: str | bool) -> Linear:
         """The layer with the given outputs, and every input; raises `NetworkError` for anything else."""
         if len(numbers) != 1 or options:
-            raise NetworkError(
-                "A linear layer has other numbers or options; expected the number of its outputs, such as 10."
-            )
+            raise misread(cls.name, numbers, options, "the number of its outputs, such as 10")
         return cls(math.prod(shape), int(numbers[0]))
 
     @property

@@ -22,15 +22,16 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.layers.base import Tensors
-from backprop.layers.over_tokens import buffer
-from backprop.layers.recurrent import Function, Recurrent, States
+from backprop.layers.recurrent import Function, Recurrent
+from backprop.layers.remembering import buffer
+from backprop.layers.unrolled import States
 
 _CONSTANTS = ((0.5, 0.5, 1, 0.5), (0.5, 0.5, 0, 0.5), (0, 0, 1, 0))
 """s, r and q of the formulas above, by gate."""
 
 
 @dataclass(frozen=True)
-class Cells(States):
+class Gates(States):
     """Beside the states: a (t, n, 4, h), c (t + 1, n, h) with c[0] = 0, tanh c (t, n, h); s, r and q (4, h)."""
 
     a: Array
@@ -41,7 +42,7 @@ class Cells(States):
 
 @final
 @dataclass(frozen=True, repr=False)
-class LSTM(Recurrent[Cells]):
+class LSTM(Recurrent[Gates]):
     """h = o tanh c, with c = f c + i g, over the steps; `sequence` gives every h."""
 
     name: ClassVar[str] = "lstm"
@@ -79,10 +80,10 @@ class LSTM(Recurrent[Cells]):
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
         return sigmoid(o) * tanh(c), c
 
-    def memory(self, n: int, like: Array) -> Cells:
+    def memory(self, n: int, like: Array) -> Gates:
         """The states, gates and cells, and room for δ."""
         t, d, h = self.tokens, self.features, self.units
-        return Cells(
+        return Gates(
             buffer(like, t, n, d),
             buffer(like, t + 1, n, h),
             buffer(like, t, n, 4 * h),
@@ -96,12 +97,12 @@ class LSTM(Recurrent[Cells]):
         """Those of the states, the gates, the cells and their tanh."""
         return self.states_numbers(n) + n * self.units * (6 * self.tokens + 1)
 
-    def entering(self, states: Cells) -> Array:
+    def entering(self, states: Gates) -> Array:
         """z is written where the gates will be."""
         states.c[0] = 0
         return states.a.reshape(states.deltas.shape)
 
-    def step(self, states: Cells, t: int) -> None:
+    def step(self, states: Gates, t: int) -> None:
         """All gates at once; then c and h."""
         a, c, h = states.a[t], states.c[t + 1], states.h[t + 1]
         half, shift, _ = states.constants
@@ -114,7 +115,7 @@ class LSTM(Recurrent[Cells]):
         c += np.multiply(i, g, out=h)
         np.multiply(o, np.tanh(c, out=states.tanh_c[t]), out=h)
 
-    def slopes(self, states: Cells, steps: slice, out: Array | None = None) -> tuple[Array, ...]:
+    def slopes(self, states: Gates, steps: slice, out: Array | None = None) -> tuple[Array, ...]:
         """∂a/∂z ∘ (g, c, i, tanh c) (n, 4, h), ∂h/∂c = o (1 - tanh² c), and ∂c/∂c of the step before, f."""
         a, tanh_c = states.a[steps], states.tanh_c[steps]
         i, f, g, o = np.moveaxis(a, 2, 0)

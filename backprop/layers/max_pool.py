@@ -12,14 +12,14 @@ largest rows, and in it the first of the largest numbers, is the first of all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import numpy as np
 
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
-from backprop.layers.base import EinsumFactor, Margin, Planned, Shape, Tensors
+from backprop.layers.base import EinsumFactor, Margin, Planned, Tensors
 from backprop.layers.cells import Cells
 from backprop.layers.windows import Pooling, blocks
 
@@ -32,15 +32,9 @@ _BLOCK_BYTES = 1 << 18
 class MaxPool(Pooling):
     """The largest number of every window; of complex numbers, the one with the largest real part."""
 
-    shape: Shape
-    size: tuple[int, int]
-    stride: int
-
     name: ClassVar[str] = "max-pool"
     aliases: ClassVar[tuple[str, ...]] = ("pool",)
     reads_input: ClassVar[bool] = True
-    reads_output: ClassVar[bool] = False
-    complex_safe: ClassVar[bool] = True
     underivable: ClassVar[str] = "which input is the largest follows from numbers, and symbols have no size"
     examples: ClassVar[tuple[str, ...]] = ("2x4x4 max-pool2", "1x4x5 max-pool3x2,stride=1")
     formulas: ClassVar[Mapping[str, str]] = {
@@ -86,11 +80,6 @@ class MaxPool(Pooling):
         """Half above zero for the largest of every window, half below for the others: the side changes with it."""
         yield self.largest(x) - 0.5
 
-    @property
-    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # of its sizes
-        """The libraries' own poolings."""
-        return {"autograd": self._autograd, "jax": self._jax, "torch": self._torch}
-
     def _torch(self, torch: Any, own: Any, x: Any) -> Any:
         y = torch.nn.functional.max_pool2d(x.reshape(-1, *self.shape), self.size, self.stride)
         return y.reshape(len(x), -1)
@@ -128,15 +117,11 @@ class MaxPool(Pooling):
         return (self._samples(n, itemsize) * self._row_numbers + (0 if out else n * o)) * itemsize
 
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """The largest of every row and ∂L/∂ them, truth values of a block of samples; and dx."""
-        numbers = self._samples(n, itemsize) * self._row_numbers
-        buffer = ufunc_buffer_bytes(numbers, itemsize)
-        return (
-            numbers * (2 * itemsize + max(self.size))
-            + numbers // self.size[0] * itemsize
-            + buffer
-            + (0 if out else n * i * itemsize)
-        )
+        """Of a block of samples what `planned` keeps; the largest of every row with y, or ∂L/∂ them; and dx."""
+        samples = self._samples(n, itemsize)
+        beside = max(samples * o * itemsize, ufunc_buffer_bytes(samples * self._row_numbers, itemsize))
+        block = self.planned_bytes(samples, i, o, itemsize) + samples * self._row_numbers * itemsize + beside
+        return block + (0 if out else n * i * itemsize)
 
     @property
     def _row_numbers(self) -> int:
@@ -193,9 +178,9 @@ class MaxPool(Pooling):
         for entry in others:
             first = np.maximum(first, entry, out=out)
 
-    def masks(self, image: Array, best: Array, axis: int, *, out: Array | None = None) -> Array:
+    def masks(self, image: Array, best: Array, axis: int, *, out: Array) -> None:
         """Where each entry of the windows along one axis is the first of the largest, (entries, …)."""
-        return _first_of(self._along(image, axis), best, out=out)
+        _mark_first(self._along(image, axis), best, out=out)
 
     def push_back(self, dy: Array, masks: Array, axis: int, *, out: Array) -> None:
         """Add dy to the first of the largest along one axis, and zero to the others."""
@@ -211,12 +196,14 @@ class MaxPool(Pooling):
 
     def largest(self, x: Array) -> Array:
         """For every entry of the windows, at which places it is the first of the largest: (entries, n, l, s, t)."""
-        return _first_of([*self.taken(x)], self.images(self.forward({}, x)))
+        best = self.images(self.forward({}, x))
+        masks = np.empty((self.entries, *best.shape), np.bool_)
+        _mark_first([*self.taken(x)], best, out=masks)
+        return masks
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """1 where an input is the largest in the window of an output, (n, o, i)."""
-        if out is None:
-            out = np.zeros((*y.shape, x.shape[1]), y.dtype)
+        out = self._jacobian(x, y, out)
         for at_tap, mask in zip(self.pairs(out), self.largest(x), strict=True):
             at_tap[...] = mask
         return out
@@ -230,12 +217,9 @@ class MaxPool(Pooling):
         """dy, added to the largest input of the window."""
         dx = np.empty_like(x) if out is None else out
         for block in self.blocks(len(x), x.itemsize):
-            rows = self.rows(x[block])
-            back, image = np.empty_like(rows), self.windows.image(x[block])
-            best = np.empty_like(rows, shape=(*rows.shape[:2], *self.windows.places), order="C")
-            self.reduce(rows, 0, out=best)
-            self.push_back(self.images(dy[block]), self.masks(rows, best, 0), 0, out=back)
-            self.push_back(back, self.masks(image, rows, 1), 1, out=self.windows.image(dx[block]))
+            call = _Planned(self, block.stop - block.start)
+            call.forward({}, x[block], out=np.empty_like(y[block], order="C"))
+            call.vjp({}, x[block], y[block], dy[block], input_needed=True, out=dx[block], dparams={})
         return dx
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
@@ -298,13 +282,11 @@ class _Planned:
         return out, {}
 
 
-def _first_of(entries: list[Array], best: Array, *, out: Array | None = None) -> Array:
-    """Where each of the entries is the first that is as large as the best: of (entries, …) exactly one is."""
-    masks = np.empty((len(entries), *best.shape), np.bool_) if out is None else out
-    free = masks[-1]  # the last is it where no other is
+def _mark_first(entries: list[Array], best: Array, *, out: Array) -> None:
+    """Where each of the entries is the first that is as large as the best: of `out` (entries, …) exactly one is."""
+    free = out[-1]  # the last is it where no other is
     free[...] = True
-    for mask, entry in zip(masks[:-1], entries, strict=False):
+    for mask, entry in zip(out[:-1], entries, strict=False):
         np.equal(entry, best, out=mask)
         np.logical_and(mask, free, out=mask)
         np.greater(free, mask, out=free)
-    return masks

@@ -7,14 +7,14 @@ VJP: dx is the sum of dy/k over the windows that an input is in        JVP: the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
-from backprop.layers.base import EinsumFactor, Shape, Tensors
+from backprop.layers.base import EinsumFactor, Tensors
 from backprop.layers.cells import Cells
 from backprop.layers.windows import Pooling
 
@@ -24,14 +24,8 @@ from backprop.layers.windows import Pooling
 class MeanPool(Pooling):
     """The mean of every window."""
 
-    shape: Shape
-    size: tuple[int, int]
-    stride: int
-
     name: ClassVar[str] = "mean-pool"
     reads_input: ClassVar[bool] = False
-    reads_output: ClassVar[bool] = False
-    complex_safe: ClassVar[bool] = True
     examples: ClassVar[tuple[str, ...]] = ("2x4x4 mean-pool2", "1x4x5 mean-pool3x2,stride=1")
     formulas: ClassVar[Mapping[str, str]] = {
         "forward": "1/k Σu Σv {x}[n,l,s+u,t+v]",
@@ -52,11 +46,6 @@ class MeanPool(Pooling):
         if form == "forward":
             return f"AVERAGE({','.join(map(at.x, seen))})"
         return f"1/{self.entries}" if index[1] in seen else 0
-
-    @property
-    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # of its sizes
-        """The libraries' own poolings."""
-        return {"autograd": self._autograd, "jax": self._jax, "torch": self._torch}
 
     def _torch(self, torch: Any, own: Any, x: Any) -> Any:
         y = torch.nn.functional.avg_pool2d(x.reshape(-1, *self.shape), self.size, self.stride)
@@ -118,8 +107,7 @@ class MeanPool(Pooling):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """1/k where the window of an output has the input, (n, o, i)."""
-        if out is None:
-            out = np.zeros((*y.shape, self.inputs), y.dtype)
+        out = self._jacobian(x, y, out)
         for at_tap in self.pairs(out):
             at_tap[...] = self._share(y)
         return out

@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.errors import NetworkError
 from backprop.layers.base import ByInput, EinsumFactor, Shape, Tensors
 from backprop.layers.cells import Cells
 from backprop.layers.over_tokens import OverTokens, tokens_of
+from backprop.layers.reading import misread
 
 
 @final
@@ -41,7 +41,7 @@ class MeanTokens(ByInput, OverTokens):
     def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
         """The layer for tokens of that shape; raises `NetworkError` for numbers or options."""
         if numbers or options:
-            raise NetworkError("The layer mean-tokens got numbers or options; expected neither.")
+            raise misread(cls.name, numbers, options, "neither numbers nor options")
         return cls(*tokens_of(shape, cls.name))
 
     @property
@@ -95,8 +95,7 @@ class MeanTokens(ByInput, OverTokens):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """1/t where d is the same: (n, d, t d)."""
-        if out is None:
-            out = np.zeros_like(x, shape=(*y.shape, x.shape[1]))
+        out = self._jacobian(x, y, out)
         np.einsum("ndtd->ndt", out.reshape(*y.shape, *self.input_shape))[...] = 1 / self.tokens
         return out
 

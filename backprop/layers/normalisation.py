@@ -11,49 +11,39 @@ twice the operations: that is `vjp_by_parts`. A layer that takes no mean away le
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol, Self, cast
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
-from backprop.arrays import Array, DType, aligned_empty, ufunc_buffer_bytes
-from backprop.errors import NetworkError, shown
-from backprop.layers.base import EinsumFactor, Layer, Shape, Tensors
+from backprop.arrays import Array, ufunc_buffer_bytes
+from backprop.layers.base import EinsumFactor, Shape, Tensors
+from backprop.layers.remembering import Remembering
 
 EPSILON = 1e-5
 """ε, as PyTorch has it: it keeps a variance of zero from being divided by."""
 
-Empty = Callable[[Shape], Array]
-"""What allocates a buffer."""
+
+@dataclass(frozen=True)
+class Memory:
+    """What `back` reads of a batch of n samples, and room for a product.
+
+    h: h, or x - mean where the layer never forms h. product: of its size. inverse: r. count: the numbers of a mean.
+    first, last: ones, as many as h has rows and columns: BLAS sums by a product with them, faster than a sum does.
+    """
+
+    h: Array
+    product: Array
+    inverse: Array
+    count: int
+    first: Array
+    last: Array
 
 
-class Call(Protocol):
-    """A normalisation for batches of one size, with buffers: h of the last batch, which `vjp` reads."""
-
-    def normalise(self, x: Array) -> Array:
-        """h, kept for `vjp`."""
-
-    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """γ h + β."""
-
-    def vjp(
-        self,
-        params: Tensors,
-        x: Array,
-        y: Array,
-        dy: Array,
-        *,
-        input_needed: bool = True,
-        out: Array | None = None,
-        dparams: Tensors | None = None,
-    ) -> tuple[Array | None, Tensors]:
-        """The closed form, for the batch of the last `normalise` or `forward`."""
-
-
-class Normalisation(Layer):
+class Normalisation(Remembering[Memory]):
     """A normalisation of samples of the shape `shape`; a subclass says over which axes, and has the closed form."""
 
     shape: Shape
@@ -64,7 +54,6 @@ class Normalisation(Layer):
     """Of the closed form, where dy h and the sums by γ and β are there already."""
     reads_input: ClassVar[bool] = True
     reads_output: ClassVar[bool] = False
-    complex_safe: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -84,23 +73,6 @@ class Normalisation(Layer):
     @abstractmethod
     def oracle(self, params: Tensors, x: Array) -> Array:
         """As `Layer.oracle`."""
-
-    @abstractmethod
-    def call(self, n: int, empty: Empty) -> Call:
-        """Buffers for n samples, made by `empty`."""
-
-    @classmethod
-    def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
-        """The layer for inputs of that shape; raises `NetworkError` for a number, or an option that it has not."""
-        known = [field.name for field in dataclasses.fields(cls) if field.name != "shape"]  # type: ignore[arg-type]
-        if numbers or not set(options) <= set(known):
-            given = ", ".join([*map(str, numbers), *options])
-            expected = ", ".join(f"{name}=" for name in known) or "neither numbers nor options"
-            raise NetworkError(f"The layer {cls.name} got {given}; expected {expected}.")
-        try:
-            return cls(tuple(shape), **{name: float(value) for name, value in options.items()})  # type: ignore[call-arg]
-        except ValueError:
-            raise NetworkError(f"The layer {cls.name} got {shown(options)}; expected numbers.") from None
 
     @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # by the shape
@@ -172,24 +144,15 @@ class Normalisation(Layer):
         """The steps forward once more, without scale and shift, and each of them back."""
         return (5 + 12 if self.centred else 3 + 9) * n * o
 
-    def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+    def memory_numbers(self, n: int) -> int:
         """h, a product of the same size, and r of every group."""
-        return (2 * n * o + self._groups(n)) * itemsize
+        return 2 * n * math.prod(self.split) + self._groups(n)
 
-    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
-        """Means of every group, sums of every feature; of what is broadcast, a piece."""
-        groups, shared = self._groups(n), self._ones(n) * itemsize + ufunc_buffer_bytes(n * o, itemsize)
-        return shared + 2 * groups * itemsize, shared + 2 * (groups + self.features) * itemsize
-
-    def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """The buffers, and y."""
-        own = self.planned_bytes(n, i, o, itemsize) + self.planned_call_bytes(n, i, o, itemsize)[0]
-        return own + (0 if out else n * o * itemsize)
-
-    def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """The buffers, and dx."""
-        own = self.planned_bytes(n, i, o, itemsize) + self.planned_call_bytes(n, i, o, itemsize)[1]
-        return own + (0 if out else n * o * itemsize)
+    def call_numbers(self, n: int, *, forward: bool) -> int:
+        """Means of every group, sums of every feature, and ones; of what is broadcast, a piece."""
+        o = math.prod(self.split)
+        sums = self._groups(n) + (0 if forward else self.features)
+        return n * o // self.features + self.features + 2 * sums + ufunc_buffer_bytes(n * o, 1)
 
     def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """x - mean, h, and four arrays of the way back, or three without the mean."""
@@ -219,38 +182,6 @@ class Normalisation(Layer):
         """The numbers of one mean."""
         axes = (n, *self.split)
         return math.prod(axes[axis] for axis in self.axes)
-
-    def _ones(self, n: int) -> int:
-        return n * math.prod(self.split) // self.features + self.features
-
-    # Forward and back in closed form
-
-    def planned(self, n: int, dtype: DType) -> Layer:
-        """With buffers, in which h is kept from `forward` to `vjp`."""
-        return cast(Layer, self.call(n, lambda shape: aligned_empty(shape, dtype)))
-
-    def _fresh(self, x: Array) -> Call:
-        return self.call(len(x), lambda shape: np.empty_like(x, shape=shape))
-
-    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """γ h + β."""
-        return self._fresh(x).forward(params, x, out=out)
-
-    def vjp(
-        self,
-        params: Tensors,
-        x: Array,
-        y: Array,
-        dy: Array,
-        *,
-        input_needed: bool = True,
-        out: Array | None = None,
-        dparams: Tensors | None = None,
-    ) -> tuple[Array | None, Tensors]:
-        """r (d - mean d - h mean(d h)) with d = γ dy; Σ dy h; Σ dy."""
-        call = self._fresh(x)
-        call.normalise(x)
-        return call.vjp(params, x, y, dy, input_needed=input_needed, out=out, dparams=dparams)
 
     # Back through the parts
 

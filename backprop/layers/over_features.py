@@ -16,7 +16,8 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.layers.base import EinsumFactor, Shape, Tensors
 from backprop.layers.cells import Cells
-from backprop.layers.normalisation import EPSILON, Call, Empty, Normalisation, inverse_root
+from backprop.layers.normalisation import EPSILON, Memory, Normalisation, inverse_root
+from backprop.layers.remembering import buffer
 
 
 class OverFeatures(Normalisation):
@@ -109,15 +110,48 @@ class OverFeatures(Normalisation):
         along = f"SUMPRODUCT({gammas},{ds},{xs}{mean})/{root}/{d}"
         return f"({at.own('gamma', o)}*{at.d(index[0])}{means}-{h(o)}*{along})/{root}"
 
-    def call(self, n: int, empty: Empty) -> Call:
-        """With buffers for n samples."""
-        return _Call(self, n, empty)
+    def memory(self, n: int, like: Array) -> Memory:
+        """h (rows, d), a row for every sample or token."""
+        d = self.features
+        rows = n * math.prod(self.split) // d
+        h, product, inverse = (buffer(like, rows, columns) for columns in (d, d, 1))
+        return Memory(h, product, inverse, d, np.ones(rows, h.dtype), np.ones(d, h.dtype))
+
+    def run(self, params: Tensors, x: Array, memory: Memory, out: Array) -> Array:
+        """γ h + β."""
+        h, d = memory.h, memory.count
+        x, y = x.reshape(h.shape), out.reshape(h.shape)
+        if self.centred:
+            x = np.subtract(x, (x @ memory.last / d)[:, None], out=h)
+        inverse_root(np.einsum("no,no->n", x, x)[:, None], d, out=memory.inverse)
+        np.multiply(x, memory.inverse, out=h)
+        np.multiply(h, params["gamma"], out=y)
+        if self.centred:
+            y += params["beta"]
+        return out
+
+    def back(self, params: Tensors, memory: Memory, dy: Array, dx: Array | None, dparams: Tensors) -> None:
+        """r (γ dy - mean(γ dy) - h mean(γ dy h))."""
+        h, centred = memory.h, self.centred
+        rows = dy.reshape(h.shape)
+        product = np.multiply(rows, h, out=memory.product)
+        np.matmul(memory.first, product, out=dparams["gamma"])
+        if centred:
+            np.matmul(memory.first, rows, out=dparams["beta"])
+        if dx is None:
+            return
+        share = params["gamma"] / memory.count
+        along, mean = (product @ share)[:, None], (rows @ share)[:, None] if centred else 0
+        d = np.multiply(rows, params["gamma"], out=dx.reshape(h.shape))
+        d -= np.multiply(h, along, out=product)
+        if centred:
+            d -= mean
+        d *= memory.inverse
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """γ r (δ - 1/d - h h / d) within a token, (n, o, i)."""
         (n, o), d = y.shape, self.features
-        if out is None:
-            out = np.zeros((n, o, o), x.dtype)
+        out = self._jacobian(x, y, out)
         diagonal = np.einsum("nsosi->nsoi", out.reshape(n, o // d, d, o // d, d))  # a writeable view
         diagonal[...] = self._blocks(params, x).reshape(diagonal.shape)
         return out
@@ -152,58 +186,3 @@ class OverFeatures(Normalisation):
         blocks += np.eye(self.features, dtype=x.dtype)
         blocks *= (params["gamma"] * inverse)[..., None]
         return blocks
-
-
-class _Call:
-    """The layer with buffers for n samples: h, a product, and r."""
-
-    def __init__(self, layer: OverFeatures, n: int, empty: Empty) -> None:
-        rows, d = n * math.prod(layer.split) // layer.features, layer.features
-        self._layer = layer
-        self._h, self._product, self._inverse = empty((rows, d)), empty((rows, d)), empty((rows, 1))
-        self._by_row, self._by_feature = np.ones(rows, self._h.dtype), np.ones(d, self._h.dtype)
-
-    def normalise(self, x: Array) -> Array:
-        """h of x, kept for `vjp`."""
-        x, h, d = x.reshape(self._h.shape), self._h, self._layer.features
-        if self._layer.centred:
-            x = np.subtract(x, (x @ self._by_feature / d)[:, None], out=h)
-        inverse_root(np.einsum("no,no->n", x, x)[:, None], d, out=self._inverse)
-        return np.multiply(x, self._inverse, out=h)
-
-    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """γ h + β."""
-        h = self.normalise(x)
-        y = np.multiply(h, params["gamma"], out=None if out is None else out.reshape(h.shape))
-        if self._layer.centred:
-            y += params["beta"]
-        return y.reshape(x.shape) if out is None else out
-
-    def vjp(
-        self,
-        params: Tensors,
-        x: Array,
-        y: Array,
-        dy: Array,
-        *,
-        input_needed: bool = True,
-        out: Array | None = None,
-        dparams: Tensors | None = None,
-    ) -> tuple[Array | None, Tensors]:
-        """r (γ dy - mean(γ dy) - h mean(γ dy h))."""
-        h, centred, rows = self._h, self._layer.centred, dy.reshape(self._h.shape)
-        own = self._layer._gradients(x, dparams)
-        product = np.multiply(rows, h, out=self._product)
-        np.matmul(self._by_row, product, out=own["gamma"])
-        if centred:
-            np.matmul(self._by_row, rows, out=own["beta"])
-        if not input_needed:
-            return None, own
-        share = params["gamma"] / self._layer.features
-        along, mean = (product @ share)[:, None], (rows @ share)[:, None] if centred else 0
-        dx = np.multiply(rows, params["gamma"], out=None if out is None else out.reshape(h.shape))
-        dx -= np.multiply(h, along, out=product)
-        if centred:
-            dx -= mean
-        dx *= self._inverse
-        return (dx.reshape(dy.shape) if out is None else out), own

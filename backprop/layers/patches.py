@@ -16,14 +16,14 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.errors import NetworkError
-from backprop.layers.base import ByInput, EinsumFactor, Shape, Tensors, WithoutParameters
+from backprop.layers.base import EinsumFactor, OfAnyWidth, Shape, Tensors
 from backprop.layers.cells import Cells
-from backprop.layers.over_tokens import whole
+from backprop.layers.reading import misread, misshapen, whole
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class Patches(ByInput, WithoutParameters):
+class Patches(OfAnyWidth):
     """Squares of `size` by `size` pixels of an image as tokens (`channels`, `height`, `width`)."""
 
     channels: int
@@ -60,15 +60,12 @@ class Patches(ByInput, WithoutParameters):
         Raises `NetworkError` for inputs that are no image, or that do not divide into such patches.
         """
         if len(numbers) > 1 or options:
-            raise NetworkError(
-                "A layer patches is written with the side of a patch, as patches7, or as tokens."
+            raise misread(
+                cls.name, numbers, options, "the side of a patch, as patches7, or nothing, as tokens"
             )
         if len(shape) not in (2, 3):
-            raise NetworkError(
-                f"The layer patches got inputs of the shape {'x'.join(map(str, shape))}; expected an image, such as "
-                "28x28 or 1x28x28."
-            )
-        size = whole(cls.name, "a side of", numbers[0]) if numbers else 1
+            raise misshapen(cls.name, shape, "an image, such as 28x28 or 1x28x28")
+        size = whole(cls.name, "side", numbers[0]) if numbers else 1
         channels, height, width = (1, *shape)[-3:]
         if height % size or width % size:
             raise NetworkError(
@@ -171,8 +168,7 @@ class Patches(ByInput, WithoutParameters):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """A one in the column of the number that is moved there."""
-        if out is None:
-            out = np.zeros_like(x, shape=(*y.shape, x.shape[1]))
+        out = self._jacobian(x, y, out)
         out[:, np.arange(y.shape[1]), self._order] = 1
         return out
 

@@ -1,20 +1,18 @@
 """The convolution of the short form: buffers that are used again, and patches that take less copying.
 
-`Convolution` states what is computed; here it is computed in another order, for batches of one size.
+`Kernels` states what is computed; here it is computed in another order, for batches of one size.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from backprop.arrays import Array, DType, aligned_empty, aligned_zeros
 from backprop.layers.base import Tensors
+from backprop.layers.kernels import Kernels
 from backprop.layers.windows import BLOCK_BYTES, Slices, blocks
-
-if TYPE_CHECKING:
-    from backprop.layers.convolution import Convolution
 
 
 class Layout(NamedTuple):
@@ -24,13 +22,13 @@ class Layout(NamedTuple):
     part of the kernel, the places' rows and the products' rows. rows: how many rows of patches an image has.
     """
 
-    layer: Convolution
+    layer: Kernels
     patches: tuple[tuple[Slices, Slices], ...]
     sums: tuple[Slices, ...]
     rows: int
 
     @classmethod
-    def of(cls, layer: Convolution) -> Layout:
+    def of(cls, layer: Kernels) -> Layout:
         """The columns alone where they are more than the outputs, which are then added up row by row."""
         windows = layer.windows
         if layer.shape[0] * layer.size[1] < layer.outputs:
@@ -80,7 +78,7 @@ class PlannedConvolution:
     laid out anew on the way back: reading those of a whole batch again would take as long.
     """
 
-    def __init__(self, layer: Convolution, n: int, dtype: DType) -> None:
+    def __init__(self, layer: Kernels, n: int, dtype: DType) -> None:
         self._layer, self._layout = layer, Layout.of(layer)
         plan, g, t = self._layout, layer.groups, layer.windows.places[1]
         a, b, u, v = layer.shape[0] // g, layer.outputs // g, len(plan.sums), len(plan.patches)

@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
-from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Shape, Tensors
 from backprop.layers.cells import Cells
 from backprop.layers.over_tokens import OverTokens, tokens_of
+from backprop.layers.reading import misread
 
 
 @final
@@ -50,7 +50,7 @@ class Positions(OverTokens):
     def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
         """The layer for tokens of that shape; raises `NetworkError` for numbers or options."""
         if numbers or options:
-            raise NetworkError("The layer positions got numbers or options; expected neither.")
+            raise misread(cls.name, numbers, options, "neither numbers nor options")
         return cls(*tokens_of(shape, cls.name))
 
     code: ClassVar[str | None] = "return x + P.reshape(-1)"
@@ -105,8 +105,7 @@ class Positions(OverTokens):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """Ones on the diagonal, (n, o, o)."""
-        if out is None:
-            out = np.zeros_like(x, shape=(*y.shape, x.shape[1]))
+        out = self._jacobian(x, y, out)
         np.einsum("noo->no", out)[...] = 1
         return out
 

@@ -4,15 +4,14 @@
 
     VJP: dx = dy + (∂f/∂x)ᵀ dy        JVP: ẏ = ẋ + ∂f/∂x ẋ + ∂f/∂θ θ̇
 
-Written residual(layer-norm 128 gelu 128). Every form is composed of the same form of the layers inside. Their
-parameters are numbered by letters, Wa, ba, Wb, …, so that the second layer of a network has Wa2, ba2, …
+Written residual(layer-norm 128 gelu 128). Every form is composed of the same form of the layers inside.
 """
 
 from __future__ import annotations
 
 import math
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, final
 
@@ -21,12 +20,13 @@ import numpy as np
 from backprop.arrays import Array, DType, aligned_empty
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Layer, Planned, Shape, Tensors
-from backprop.layers.chain import Chain, Evaluated, collected
+from backprop.layers.composed import Composed
+from backprop.layers.reading import misread
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class Residual(Chain, Layer):
+class Residual(Composed):
     """x + f(x), with f the chain of `layers`, whose outputs have the shape of its inputs."""
 
     shape: Shape
@@ -47,8 +47,8 @@ class Residual(Chain, Layer):
         """The layer around the layers in brackets; raises `NetworkError` without any, or with anything else."""
         inner = options.pop("inner", ())
         if numbers or options or not inner:
-            raise NetworkError(
-                "A residual has its layers in brackets alone, such as residual(layer-norm 128)."
+            raise misread(
+                cls.name, numbers, options, "its layers in brackets alone, such as residual(layer-norm 128)"
             )
         return cls(tuple(shape), inner)
 
@@ -72,48 +72,7 @@ class Residual(Chain, Layer):
         """The shape of a sample."""
         return self.shape
 
-    def mark(self, number: int) -> str:
-        """The letter: Wa, Wb, …"""
-        return string.ascii_lowercase[number - 1]
-
-    # What holds of all layers inside, or of none
-
-    @property
-    def smooth(self) -> bool:
-        """Whether every layer inside is."""
-        return all(layer.smooth for layer in self.layers)
-
-    def distances(self, params: Tensors, x: Array) -> Iterator[Array]:
-        """Those inside."""
-        for step in self._steps(params, x):
-            yield from step.layer.distances(step.own, step.x)
-
-    @property
-    def complex_safe(self) -> bool:  # type: ignore[override]  # by the layers
-        """Whether every layer inside is."""
-        return all(layer.complex_safe for layer in self.layers)
-
-    @property
-    def draws(self) -> bool:  # type: ignore[override]
-        """Whether a layer inside does."""
-        return any(layer.draws for layer in self.layers)
-
-    @property
-    def couples_samples(self) -> str:  # type: ignore[override]
-        """Why the first layer inside that does so couples them."""
-        return next((layer.couples_samples for layer in self.layers if layer.couples_samples), "")
-
-    @property
-    def lacks(self) -> Mapping[str, str]:  # type: ignore[override]
-        """Every Jacobian, where a layer inside has none."""
-        forms = ("input_jacobian", "parameter_jacobians", "input_factor", "parameter_factors")
-        reasons = [reason for layer in self.layers for reason in layer.lacks.values()]
-        return dict.fromkeys(forms, reasons[0]) if reasons else {}
-
-    @property
-    def letters(self) -> Mapping[str, str]:  # type: ignore[override]
-        """The axes of the parameters inside."""
-        return collected(self.names, [layer.letters for layer in self.layers])
+    # For readers, libraries and tests
 
     @property
     def formulas(self) -> Mapping[str, str]:  # type: ignore[override]  # by the layers
@@ -163,29 +122,9 @@ class Residual(Chain, Layer):
         self.check_inputs(input_width)
         return input_width
 
-    def initial(self, rng: np.random.Generator) -> dict[str, Array]:
-        """Those of the layers inside."""
-        return collected(self.names, [layer.initial(rng) for layer in self.layers])
-
-    def redraw(self, rng: np.random.Generator) -> None:
-        """Let every layer inside draw."""
-        for layer in self.layers:
-            layer.redraw(rng)
-
-    def follow(self, params: Tensors, x: Array, running: Tensors) -> None:
-        """Let every layer inside follow what reaches it."""
-        steps = self._steps(params, x)
-        for step, statistics in zip(steps, self.local_statistics(running), strict=True):
-            step.layer.follow(step.own, step.x, statistics)
-
     def evaluated(self, params: Tensors, x: Array, running: Tensors) -> Array:
         """x plus the chain as it is after training."""
-        y = x
-        for layer, own, statistics in zip(
-            self.layers, self.local(params), self.local_statistics(running), strict=True
-        ):
-            y = layer.evaluated(own, y, statistics)
-        total: Array = x + y
+        total: Array = x + self.trained(params, x, running)
         return total
 
     # What it takes
@@ -220,30 +159,6 @@ class Residual(Chain, Layer):
         )
         return n * self.units * itemsize + max(*alive, 2 * n * i * itemsize)
 
-    def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
-        """Every output depends on every parameter."""
-        return {name: o * math.prod(shape) for name, shape in self.parameter_shapes().items()}
-
-    def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """Those of the outputs by what every layer inside makes; the Jacobians up to one, and its own inside."""
-        done, most = 0, 0
-        for layer, _, b in self.sized:
-            done += o * _weights(layer)
-            most = max(most, done + b * _weights(layer))
-        return n * most * itemsize + self.input_factor_bytes(n, i, o, itemsize)
-
-    def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The Jacobian, and those of the outputs by what every layer inside makes."""
-        return n * (o * i + sum(o * a + b for _, a, b in self.sized)) * itemsize
-
-    def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """Those of the outputs by what every layer inside makes, and of one layer its own."""
-        own = (
-            n * b * max(a, _weights(layer)) * itemsize + layer.jacobian_bytes(n, a, b, itemsize)
-            for layer, a, b in self.sized
-        )
-        return self.input_factor_bytes(n, i, o, itemsize) + max(own)
-
     def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
         """What the layers inside make, and a JVP of one of them with its tangent."""
         rows = n * (directions or 1)
@@ -253,24 +168,7 @@ class Residual(Chain, Layer):
         ]
         return n * self.units * itemsize + max(*alive, 2 * rows * o * itemsize)
 
-    def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """An output and a dx of every layer inside, and what those plan themselves."""
-        own = sum(layer.planned_bytes(n, a, b, itemsize) for layer, a, b in self.sized)
-        return self._buffer_bytes(n, itemsize) + own
-
-    def _buffer_bytes(self, n: int, itemsize: int) -> int:
-        return sum(n * (a + b) * itemsize for a, b in self.widths)
-
-    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
-        """The most of a layer inside."""
-        calls = [layer.planned_call_bytes(n, a, b, itemsize) for layer, a, b in self.sized]
-        return max(forward for forward, _ in calls), max(vjp for _, vjp in calls)
-
     # Forward and back
-
-    def _steps(self, params: Tensors, x: Array) -> list[Evaluated]:
-        """The forward pass inside, with what every layer reads and makes."""
-        return self.evaluate(self.local(params), x)
 
     def planned(self, n: int, dtype: DType) -> Planned:
         """With buffers for what the layers inside make, kept from `forward` to `vjp`."""
@@ -329,45 +227,9 @@ class Residual(Chain, Layer):
         diagonal += 1
         return out
 
-    def parameter_jacobians(
-        self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
-    ) -> dict[str, Array]:
-        """∂f/∂θ: those of a layer inside, multiplied by those of the layers after it, (n, o, *shape of θ)."""
-        found: dict[str, Array] = {}
-        for (step, tail, _), names in zip(self._tails(params, x), self.names, strict=True):
-            for local, inner in step.layer.parameter_jacobians(step.own, step.x, step.y).items():
-                name, (n, o, _) = names[local], tail.shape
-                rows = inner.reshape(n, inner.shape[1], math.prod(inner.shape[2:]))
-                into = None if out is None else out[name].reshape(n, o, rows.shape[2])
-                found[name] = np.matmul(tail, rows, out=into).reshape(n, o, *inner.shape[2:])
-        return found if out is None else dict(out)
-
-    def _tails(self, params: Tensors, x: Array) -> list[tuple[Evaluated, Array, Array]]:
-        """Every layer inside, with ∂f/∂y (n, o, its o) and ∂f/∂x (n, o, its i) of it."""
-        n, o = x.shape
-        tail = np.zeros_like(x, shape=(n, o, o))
-        tail[:, range(o), range(o)] = 1
-        tails = []
-        for step in reversed(self._steps(params, x)):
-            before = np.matmul(tail, step.layer.input_jacobian(step.own, step.x, step.y))
-            tails.append((step, tail, before))
-            tail = before
-        return tails[::-1]
-
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """The Jacobian: every output depends on every input."""
         return EinsumFactor("noi", self.input_jacobian(params, x, y))
-
-    def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
-        """The Jacobians with all their axes."""
-        return {
-            name: EinsumFactor("no" + (axes := "abde"[: jacobian.ndim - 2]), jacobian, result=axes)
-            for name, jacobian in self.parameter_jacobians(params, x, y).items()
-        }
-
-
-def _weights(layer: Layer) -> int:
-    return sum(map(math.prod, layer.parameter_shapes().values()))
 
 
 class _Call:

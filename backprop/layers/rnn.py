@@ -15,8 +15,9 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.layers.base import Tensors
-from backprop.layers.over_tokens import buffer
-from backprop.layers.recurrent import Function, Recurrent, States
+from backprop.layers.recurrent import Function, Recurrent
+from backprop.layers.remembering import buffer
+from backprop.layers.unrolled import States
 
 
 @final

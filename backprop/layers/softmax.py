@@ -16,12 +16,12 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
-from backprop.layers.base import ByInput, EinsumFactor, Tensors, WithoutParameters
+from backprop.layers.base import EinsumFactor, OfAnyWidth, Tensors
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class Softmax(ByInput, WithoutParameters):
+class Softmax(OfAnyWidth):
     """exp(z) / Σ exp(z)."""
 
     name: ClassVar[str] = "softmax"

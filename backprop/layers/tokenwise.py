@@ -16,11 +16,11 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
-from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Shape, Tensors
 from backprop.layers.cells import Cells, total
 from backprop.layers.linear import Linear
-from backprop.layers.over_tokens import OverTokens, tokens_of, whole
+from backprop.layers.over_tokens import OverTokens, tokens_of
+from backprop.layers.reading import misread, whole
 
 
 @final
@@ -61,7 +61,7 @@ class Tokenwise(OverTokens):
     def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
         """The layer with the given outputs for a token; raises `NetworkError` for anything else."""
         if len(numbers) != 1 or options:
-            raise NetworkError("A layer tokenwise is written with its outputs for a token, as tokenwise64.")
+            raise misread(cls.name, numbers, options, "its outputs for a token, as tokenwise64")
         return cls(*tokens_of(shape, cls.name), whole(cls.name, "outputs", numbers[0]))
 
     @property
@@ -159,8 +159,7 @@ class Tokenwise(OverTokens):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """Wᵀ on the diagonal of the tokens: (n, t o, t i)."""
-        if out is None:
-            out = np.zeros_like(x, shape=(*y.shape, x.shape[1]))
+        out = self._jacobian(x, y, out)
         blocks = out.reshape(len(x), self.tokens, self.outputs, self.tokens, self.features)
         np.einsum("ntoti->ntoi", blocks)[...] = params["W"].T  # a writeable view
         return out

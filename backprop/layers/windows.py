@@ -8,16 +8,18 @@ that. For one (u, v), all places see inputs that lie as regularly as they do: su
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.errors import NetworkError
 from backprop.layers.base import ByInput, OfShape, Shape
+from backprop.layers.reading import misread, misshapen, whole
 
 Slices = tuple[slice, slice]
 
@@ -88,18 +90,14 @@ class Windows:
         """x (…, i) with the axes of the image."""
         return x.reshape(*x.shape[:-1], *self.shape)
 
-    def patches(self, x: Array, *, out: Array | None = None) -> Array:
-        """What every place sees of x (…, i): (…, l, u v, s, t), zero outside the image.
-
-        `out`, where given, must be zero there: only what is inside is written.
-        """
+    def patches(self, x: Array) -> Array:
+        """What every place sees of x (…, i): (…, l, u v, s, t), zero outside the image."""
         image = self.image(x)
-        if out is None:
-            make = np.zeros if self.padding else np.empty
-            out = make((*image.shape[:-2], len(self.taps), *self.places), x.dtype)
+        make = np.zeros if self.padding else np.empty
+        made = make((*image.shape[:-2], len(self.taps), *self.places), x.dtype)
         for k, tap in enumerate(self.taps):
-            out[..., k, *tap.places] = image[..., *tap.inputs]
-        return out
+            made[..., k, *tap.places] = image[..., *tap.inputs]
+        return made
 
     def add_patches(self, patches: Array, *, out: Array) -> Array:
         """The transpose: each entry of patches (…, l, u v, s, t) is added to its input, into `out` (…, i)."""
@@ -129,33 +127,19 @@ class Windows:
 def check_image(name: str, shape: Shape) -> None:
     """Raise `NetworkError` unless the shape of a layer's inputs is one of an image."""
     if len(shape) != 3:
-        got = "x".join(map(str, shape))
-        raise NetworkError(
-            f"The layer {name} got inputs of the shape {got}; expected channels, rows and columns such as 1x28x28."
-        )
+        raise misshapen(name, shape, "channels, rows and columns such as 1x28x28")
 
 
-def given(numbers: Iterable[float], options: Iterable[str]) -> str:
-    """The numbers and the names of the options that a layer got, for a message."""
-    return ", ".join([*map(str, numbers), *options]) or "neither numbers nor options"
-
-
-def whole(name: str, key: str, value: Any, least: int) -> int:
-    """A number or option of a layer as a whole number from `least` on; raises `NetworkError` for any other."""
-    text = str(value)
-    if not text.isdecimal() or len(text) > 9 or int(text) < least:
-        raise NetworkError(
-            f"The {key} of the layer {name} is {text}; expected a whole number from {least} on."
-        )
-    return int(text)
-
-
+@dataclass(frozen=True, repr=False)
 class Pooling(ByInput, OfShape):
-    """One number for every window of every channel: x (l, h, w) → y (l, s, t); a subclass has these fields."""
+    """One number for every window of every channel: x (l, h, w) → y (l, s, t)."""
 
     shape: Shape
     size: tuple[int, int]
     stride: int
+
+    reads_output: ClassVar[bool] = False
+    complex_safe: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _ = self.windows  # raises where no window fits
@@ -173,13 +157,28 @@ class Pooling(ByInput, OfShape):
         """
         check_image(cls.name, shape)
         if len(numbers) not in (1, 2) or options.keys() - {"stride"}:
-            raise NetworkError(
-                f"The layer {cls.name} got {given(numbers, options)}; expected the size of its windows, such as "
-                f"{cls.name}2 or {cls.name}3x2,stride=1."
-            )
-        rows, columns = (whole(cls.name, "window", number, 1) for number in (numbers[0], numbers[-1]))
-        stride = whole(cls.name, "stride", options.get("stride", rows), 1)
-        return cls(shape, (rows, columns), stride)  # type: ignore[call-arg]  # the fields are a subclass's
+            expected = f"the size of its windows, such as {cls.name}2 or {cls.name}3x2,stride=1"
+            raise misread(cls.name, numbers, options, expected)
+        rows, columns = (whole(cls.name, "window", number) for number in (numbers[0], numbers[-1]))
+        stride = whole(cls.name, "stride", options.get("stride", rows))
+        return cls(shape, (rows, columns), stride)
+
+    @property
+    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # of its sizes
+        """The libraries' own poolings."""
+        return {"autograd": self._autograd, "jax": self._jax, "torch": self._torch}
+
+    @abstractmethod
+    def _autograd(self, autograd: Any, own: Any, x: Any) -> Any:
+        """By autograd's functions."""
+
+    @abstractmethod
+    def _jax(self, jax: Any, own: Any, x: Any) -> Any:
+        """By JAX's."""
+
+    @abstractmethod
+    def _torch(self, torch: Any, own: Any, x: Any) -> Any:
+        """By PyTorch's."""
 
     def code_of(self, reduction: str) -> str:
         """`Layer.code` of a pooling by that method of an array."""

@@ -27,8 +27,6 @@ class Loss(ABC):
     """Whether `value` takes complex outputs too, as `Layer.complex_safe` has it."""
     temporaries: ClassVar[int]
     """Arrays (n, c) that `value` has allocated at once."""
-    writes_out: ClassVar[bool] = False
-    """Whether `value_and_gradient` writes the gradient into `out`, and so allocates no array (n, c)."""
     flops_of_layers: ClassVar[int] = 0
     """Floating-point operations per output of the layer that this loss replaces; a loss's own are not counted."""
 
@@ -89,6 +87,13 @@ class Loss(ABC):
         `out` (n, c) may be `y` itself.
         """
         return self.value(y, labels), self.gradient(y, labels)
+
+    def in_place_bytes(self, n: int, c: int, itemsize: int) -> int | None:
+        """The most bytes that `value_and_gradient` has allocated at once while it writes the gradient into `out`.
+
+        None where it allocates the gradient.
+        """
+        return None
 
 
 def by_formula(formula: Callable[[Any, Any, Any], Any], *libraries: str) -> dict[str, Callable[..., Any]]:

@@ -13,9 +13,12 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from backprop.arrays import Array
+from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.layers import Softmax
 from backprop.losses.base import Loss
+
+_FEW_CLASSES, _MANY_SAMPLES = 64, 16
+"""Outside of these transposing takes longer than it saves."""
 
 
 @final
@@ -26,7 +29,6 @@ class SoftmaxCrossEntropy(Loss):
     name: ClassVar[str] = "softmax-cross-entropy"
     complex_safe: ClassVar[bool] = True
     temporaries: ClassVar[int] = 2
-    writes_out: ClassVar[bool] = True
     flops_of_layers: ClassVar[int] = Softmax.flops_per_element
     formulas: ClassVar[Mapping[str, str]] = {
         "value": "1/n Σn (log Σi exp {y}[n,i] - {y}[n,label])",
@@ -65,14 +67,29 @@ loss = -np.mean(np.log(p[np.arange(n), labels]))
 
     def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
         """The value, and (p - y) / n from the same exponentials."""
-        rows = np.arange(len(y))
-        delta = np.subtract(y, np.maximum.reduce(y, axis=1, keepdims=True), out=out)
-        at_label = delta[rows, labels]
+        samples, n = np.arange(len(y)), y.dtype.type(len(y))
+        by_class = _by_class(*y.shape)
+        if by_class:
+            axis, at_label, delta = 0, (labels, samples), np.ascontiguousarray(y.T)
+            np.subtract(delta, np.maximum.reduce(delta, axis=0), out=delta)
+        else:
+            axis, at_label = 1, (samples, labels)
+            delta = np.subtract(y, np.maximum.reduce(y, axis=1, keepdims=True), out=out)
+        shifted = delta[at_label]
         np.exp(delta, out=delta)
-        total = np.add.reduce(delta, axis=1, keepdims=True)
-        n = y.dtype.type(len(y))
-        value = np.add.reduce(np.log(total[:, 0]) - at_label) / n  # np.mean takes five times as long
-        np.divide(delta, total, out=delta)
-        delta[rows, labels] -= 1
-        np.divide(delta, n, out=delta)
+        total = np.add.reduce(delta, axis=axis, keepdims=True)
+        value = np.add.reduce(np.log(total.reshape(-1)) - shifted) / n  # np.mean takes five times as long
+        np.divide(delta, np.multiply(total, n, out=total), out=delta)
+        delta[at_label] -= 1 / n
+        if by_class:
+            delta = np.positive(delta.T, out=out)
         return value, delta
+
+    def in_place_bytes(self, n: int, c: int, itemsize: int) -> int:
+        """The transposed logits, four numbers a sample beside them; or what a ufunc broadcasts."""
+        return n * (c + 4) * itemsize if _by_class(n, c) else ufunc_buffer_bytes(n * c, itemsize)
+
+
+def _by_class(n: int, c: int) -> bool:
+    """Whether logits (n, c) are transposed: their maximum and sum then go along the samples, which is faster."""
+    return c <= _FEW_CLASSES and n >= _MANY_SAMPLES

@@ -13,7 +13,7 @@ from backprop.parameters import Parameters
 from backprop.peers.base import Peer, Raw
 from backprop.strategy import Cost, ValueAndGradient
 
-Loss = Callable[[Array], Any]
+VectorLoss = Callable[[Array], Any]
 """The loss as a function of the parameter vector (p,)."""
 
 
@@ -33,7 +33,7 @@ class BlackBoxPeer(Peer[Plan]):
         """How often it evaluates the loss for one gradient, our own value included."""
 
     @abstractmethod
-    def differentiate(self, loss: Loss) -> Callable[[Array], Any]:
+    def differentiate(self, loss: VectorLoss) -> Callable[[Array], Any]:
         """The library's gradient (p,) of `loss` as a function of the vector (p,)."""
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:

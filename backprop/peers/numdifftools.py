@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 
 from backprop.arrays import Array
 from backprop.network import Network
-from backprop.peers.black_box import BlackBoxPeer, Loss
+from backprop.peers.black_box import BlackBoxPeer, VectorLoss
 from backprop.strategy import Accuracy
 
 _STEP, _STEPS = 2e-6, 3
@@ -34,7 +34,7 @@ class NumdifftoolsGradient(BlackBoxPeer):
         """Two a parameter and step, and two for the value."""
         return 2 * _STEPS * network.parameter_count + 2
 
-    def differentiate(self, loss: Loss) -> Callable[[Array], Any]:
+    def differentiate(self, loss: VectorLoss) -> Callable[[Array], Any]:
         """Extrapolated differences."""
         import numdifftools
 

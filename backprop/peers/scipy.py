@@ -13,7 +13,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.network import Network
-from backprop.peers.black_box import BlackBoxPeer, Loss
+from backprop.peers.black_box import BlackBoxPeer, VectorLoss
 from backprop.strategy import Accuracy
 
 _ADAPTIVE_CALLS = 30
@@ -43,7 +43,7 @@ class ScipyApproxFprime(BlackBoxPeer):
         """One a parameter, and two for the value: SciPy's and ours."""
         return network.parameter_count + 2
 
-    def differentiate(self, loss: Loss) -> Callable[[Array], Any]:
+    def differentiate(self, loss: VectorLoss) -> Callable[[Array], Any]:
         """Forward differences."""
         from scipy.optimize import approx_fprime
 
@@ -70,7 +70,7 @@ class ScipyDifferentiate(BlackBoxPeer):
         """About thirty a parameter."""
         return _ADAPTIVE_CALLS * network.parameter_count
 
-    def differentiate(self, loss: Loss) -> Callable[[Array], Any]:
+    def differentiate(self, loss: VectorLoss) -> Callable[[Array], Any]:
         """The loss at every point of an array (p, …), and its adaptive differences."""
         from scipy.differentiate import jacobian
 

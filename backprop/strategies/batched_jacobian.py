@@ -26,7 +26,7 @@ from backprop import outer_products
 from backprop.arrays import Array, DType, aligned_zeros
 from backprop.layer_forms import strange_factors
 from backprop.layers import EinsumFactor
-from backprop.layers.chain import Evaluated, Sized
+from backprop.layers.chain import FORWARD, JACOBIAN, Evaluated, Sized
 from backprop.network import Batch, Network
 from backprop.outer_products import OuterProducts
 from backprop.parameters import Parameters
@@ -55,7 +55,10 @@ class BatchedJacobian(Strategy[Plan]):
 
     route: Literal["blas", "einsum"] = "blas"
 
-    summary: ClassVar[str] = "the chain by einsum with the batch axis kept, ∂(outputs)/∂W as (n, c, i, o)"
+    summary: ClassVar[str] = (
+        "the chain by einsum with the batch axis kept, ∂(outputs)/∂W as (n, c, i, o), BLAS where it wins; "
+        "einsum: np.einsum alone"
+    )
     rung: ClassVar[float] = 3
     shortcuts: ClassVar[Mapping[str, str] | None] = {
         "sample loss": "the loss of all samples is computed at once",
@@ -93,7 +96,9 @@ class BatchedJacobian(Strategy[Plan]):
             extended *= 2  # weights that are used at several places: their products are added
         return Cost(
             flops=network.forward_flops(n) + chain + n * c * (extended + 2 * weights),
-            bytes_moved=(1 if self.route == "blas" else 2) * size * n * c * weights,
+            bytes_moved=(1 if self.route == "blas" else 2)
+            * size
+            * (n * c * weights + network.layers_covector_traffic(n)),
             peak_bytes=size * (n * c * weights + weights)
             + buffers
             + max(
@@ -101,6 +106,9 @@ class BatchedJacobian(Strategy[Plan]):
                 size * n * network.units + self._transient_bytes(network, n, size),
             ),
             forward_calls=1,
+            passes=network.passes_over(
+                [FORWARD + (2 + (k > 0)) * JACOBIAN for k in range(len(network.layers))]
+            ),
         )
 
     def _is_outer(self, step: Sized, shape: tuple[int, ...]) -> bool:

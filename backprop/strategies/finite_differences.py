@@ -64,7 +64,9 @@ class FiniteDifferences(Strategy[Plan]):
     kind: Literal["central", "forward", "richardson"] = "central"
     relative_step: float | None = None
 
-    summary: ClassVar[str] = "a difference quotient per parameter; calls nothing but the loss"
+    summary: ClassVar[str] = (
+        "a difference quotient per parameter, central where none is named; calls nothing but the loss"
+    )
 
     rung: ClassVar[float] = 6
 

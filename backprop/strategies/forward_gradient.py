@@ -24,7 +24,7 @@ from backprop.arrays import Array, DType
 from backprop.errors import OptionError
 from backprop.layer_forms import lacking
 from backprop.layers import Linear
-from backprop.layers.chain import Evaluated
+from backprop.layers.chain import FORWARD, JVP, Evaluated
 from backprop.network import Batch, Network
 from backprop.options import check_count
 from backprop.parameters import Parameters
@@ -114,6 +114,7 @@ class ForwardGradient(Strategy[Plan]):
             bytes_moved=size * (weights + k * (10 * weights + n * network.inputs + 4 * activations)),
             peak_bytes=size * (3 * weights + activations) + _push_bytes(network, n, size),
             forward_calls=1,
+            passes=network.passes_over([FORWARD + k * JVP] * len(network.layers)),
         )
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:

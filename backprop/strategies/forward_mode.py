@@ -25,8 +25,8 @@ import numpy as np
 from backprop.after_linear import AfterLinear
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.layer_forms import lacking
-from backprop.layers import Elementwise, Layer, Linear
-from backprop.layers.chain import Evaluated, Sized
+from backprop.layers import Elementwise, Linear
+from backprop.layers.chain import FORWARD, JVP, Evaluated, Sized
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
@@ -68,8 +68,12 @@ class ForwardMode(Strategy[Plan]):
         """
         network, n, size = network.short, batch_size, dtype.itemsize
         flops, numbers, block = network.forward_flops(n), 0, 0
+        times = [FORWARD] * len(network.layers)
         for k, layer in enumerate(network.layers):
-            directions = _directions_of(layer)
+            directions = layer.parameter_count
+            times[k] += JVP * directions
+            for later in range(k + 1, len(times)):
+                times[later] += JVP * _blocks(network, k, n, size)
             if isinstance(layer, Linear):
                 after = AfterLinear.of(network, k)
                 flops += directions * _flops(after, n)
@@ -86,6 +90,7 @@ class ForwardMode(Strategy[Plan]):
             bytes_moved=size * (2 * numbers + network.parameter_count),
             peak_bytes=size * (network.parameter_count + activations) + block,
             forward_calls=1,
+            passes=network.passes_over(times),
         )
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
@@ -93,7 +98,7 @@ class ForwardMode(Strategy[Plan]):
         gradient, start = Parameters.empty(network.layout, dtype), 0
         slopes = {}
         for k, layer in enumerate(network.layers):
-            stop = start + _directions_of(layer)
+            stop = start + layer.parameter_count
             if stop > start:
                 own = gradient.vector[start:stop]
                 slopes[k] = own.reshape(-1, layer.outputs) if isinstance(layer, Linear) else own
@@ -170,14 +175,19 @@ def _fill_one_by_one(slopes: Array, steps: Sequence[Evaluated], covector: Array)
         del tangent  # the next block needs as much memory
 
 
-def _directions_of(layer: Layer) -> int:
-    """How many numbers the layer's own parameters have: each is a direction."""
-    return sum(math.prod(shape) for shape in layer.parameter_shapes().values())
-
-
 def _directions(bytes_of_one: int) -> int:
     """Directions in a block."""
     return max(1, _BLOCK_BYTES // bytes_of_one)
+
+
+def _blocks(network: Network, k: int, n: int, size: int) -> int:
+    """How many blocks the directions of layer k come in."""
+    (layer, i, o), directions = network.sized[k], network.layers[k].parameter_count
+    if not isinstance(layer, Linear):
+        return math.ceil(directions / _directions(n * max(step.o for step in network.sized[k:]) * size))
+    at_once = _directions(n * AfterLinear.of(network, k).width * size)
+    units = min(o, at_once)
+    return math.ceil(o / units) * math.ceil((i + 1) / (at_once // units))
 
 
 def _flops(after: AfterLinear, n: int) -> int:
@@ -212,7 +222,7 @@ def _block_bytes(network: Network, k: int, n: int, size: int) -> int:
 def _other_block_bytes(network: Network, k: int, n: int, size: int) -> int:
     """The most bytes of the directions of layer k at once, which is not linear."""
     (layer, i, o), *later = network.sized[k:]
-    own = _directions_of(layer)
+    own = layer.parameter_count
     directions = min(own, _directions(n * max(step.o for step in network.sized[k:]) * size))
     needed = [directions * n * o * size + layer.jvp_bytes(n, i, o, size)]
     for step in later:

@@ -25,6 +25,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType, aligned_zeros
 from backprop.layer_forms import couples_samples, lacking
+from backprop.layers.chain import FORWARD, JACOBIAN
 from backprop.network import Batch, Network
 from backprop.options import check_choice
 from backprop.parameters import Parameters
@@ -57,7 +58,9 @@ class FullJacobian(Strategy[Plan]):
 
     order: Literal["rows", "matrices"] = "rows"
 
-    summary: ClassVar[str] = "every factor of the chain rule dense, one sample at a time, ∂z/∂W included"
+    summary: ClassVar[str] = (
+        "every factor of the chain rule dense, one sample at a time, ∂z/∂W included; naive: matrix by matrix"
+    )
     rung: ClassVar[float] = 1
     shortcuts: ClassVar[Mapping[str, str] | None] = {}
     accuracy: ClassVar[Accuracy] = EXACT
@@ -80,24 +83,23 @@ class FullJacobian(Strategy[Plan]):
         """Σ o·p numbers for the matrices; each is read once a sample, by a row or by a matrix."""
         n, size = batch_size, dtype.itemsize
         factors = sum(o * i for i, o in network.widths[1:])
-        jacobians = sum(
-            o * math.prod(shape)
-            for layer, _, o in network.sized
-            for shape in layer.parameter_shapes().values()
-        )
+        jacobians = sum(o * layer.parameter_count for layer, _, o in network.sized)
         weights = network.parameter_count
         flops, moved, transient = 2 * (factors + jacobians + weights), factors + jacobians, 0
         if self.order == "matrices":
             flops, moved, transient = _matrix_chains(network)
         return Cost(
             flops=network.forward_flops(n) + n * flops,
-            bytes_moved=size * n * moved,
+            bytes_moved=size * (n * moved + network.layers_covector_traffic(n)),
             peak_bytes=size * (factors + jacobians + 2 * weights)
             + max(
                 network.evaluation_bytes(1, size),
                 size * network.units + max(size * transient, *_local_bytes(network, size)),
             ),
             forward_calls=1,
+            passes=network.passes_over(
+                [n * (FORWARD + (1 + (k > 0)) * JACOBIAN) for k in range(len(network.layers))]
+            ),
         )
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:

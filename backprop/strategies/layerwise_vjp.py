@@ -14,6 +14,7 @@ from typing import ClassVar, final
 
 from backprop.arrays import Array, DType
 from backprop.layer_forms import lacking
+from backprop.layers.chain import FORWARD, PARTS
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
@@ -62,6 +63,7 @@ class LayerwiseVJP(Strategy[Plan]):
             peak_bytes=size * weights
             + max(network.evaluation_bytes(n, size), size * activations + max(loss, vjp)),
             forward_calls=1,
+            passes=network.passes_over([FORWARD + PARTS] * len(network.layers)),
         )
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:

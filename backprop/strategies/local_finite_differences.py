@@ -35,6 +35,9 @@ SampleLoss = Callable[[Array, Array], Array]
 _BLOCK_BYTES = 1 << 18
 """Bytes of one array of a block: the few arrays in use stay in a second-level cache of 1 or 2 MB."""
 
+_FEWEST_UNITS = 4
+"""Units in a block, or more: how many depends on the pairs of its samples."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -104,16 +107,17 @@ class LocalFiniteDifferences(Strategy[Plan]):
         counted in `flops`. Inputs of zero and units that stay dead make it cheaper.
         """
         network, n, size = network.short, batch_size, dtype.itemsize
-        layers = network.layers
         flops, moved, block = network.forward_flops(n), size * 2 * network.parameter_count, 0
-        for k, layer in enumerate(layers):
+        for k, layer in enumerate(network.layers):
             if isinstance(layer, Linear):
                 after, rows = AfterLinear.of(network, k), 2 * n * layer.rows * layer.outputs
                 flops += rows * _row_flops(after)
                 moved += 2 * size * rows * after.width
                 block = max(block, _block_bytes(network, k, n, size))
         activations = 2 * n * network.units
-        copies = sum(layer.inputs * layer.outputs for layer in layers[1:] if isinstance(layer, Linear))
+        copies = sum(
+            layer.inputs * layer.outputs for layer in network.layers[1:] if isinstance(layer, Linear)
+        )
         return Cost(
             flops=flops,
             bytes_moved=moved,
@@ -182,7 +186,7 @@ def _steps_taken(own: dict[str, Array], relative_step: float) -> tuple[Array, Ar
 def _touched(x: Array, labels: Array, *, bias: bool) -> Iterator[_Touch]:
     """The pairs of all samples in blocks, with the bias as one more input, which is one."""
     x = np.concatenate([x, np.ones((len(x), int(bias)), x.dtype)], axis=1)
-    touched, at_once = np.flatnonzero(x), _pairs_at_once(x.itemsize)
+    touched, at_once = np.flatnonzero(x), _rows(_FEWEST_UNITS, x.itemsize)
     for start in range(0, len(touched), at_once):
         pair = touched[start : start + at_once]
         sample, source = np.divmod(pair, x.shape[1])
@@ -252,11 +256,6 @@ def _rows(width: int, itemsize: int) -> int:
     return max(1, _BLOCK_BYTES // (2 * width * itemsize))
 
 
-def _pairs_at_once(itemsize: int) -> int:
-    """Pairs in a block, which then has four units or more: how many there are depends on the samples."""
-    return _rows(4, itemsize)
-
-
 def _row_flops(after: AfterLinear) -> int:
     """Operations for a disturbed row: one unit, its row of weights, what follows, and the loss."""
     local = 4 + sum(step.layer.forward_flops(1, 1, 1) for step in after.local)
@@ -268,7 +267,7 @@ def _block_bytes(network: Network, k: int, n: int, size: int) -> int:
     """The most bytes of linear layer k at once: its steps and pairs, and the arrays of a block."""
     (i, o), after, index = network.widths[k], AfterLinear.of(network, k), np.dtype(np.intp).itemsize
     weights, pairs = (i + 1) * o * size, n * (i + 1)
-    pairs_at_once = min(pairs, _pairs_at_once(size))
+    pairs_at_once = min(pairs, _rows(_FEWEST_UNITS, size))
     rows = pairs_at_once * min(o, _rows(1, size) // pairs_at_once)
     at_once = min(rows, _rows(2 * after.width, size))
 

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from backprop import small_products, zero_inputs
-from backprop.arrays import Array, DType, aligned_empty, ufunc_buffer_bytes
+from backprop.arrays import Array, DType, aligned_empty
 from backprop.layer_forms import lacking
 from backprop.layers import Linear
 from backprop.layers.base import Planned
-from backprop.layers.chain import Sized
+from backprop.layers.chain import BACK, FORWARD, Sized
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
@@ -51,7 +51,10 @@ class ShortForm(Strategy[Plan]):
 
     dense: bool = False
 
-    summary: ClassVar[str] = "closed form, softmax and cross-entropy fused to p - t, reused buffers"
+    summary: ClassVar[str] = (
+        "closed form, softmax and cross-entropy fused to p - t, reused buffers, zero inputs left out; "
+        "dense: with them"
+    )
     rung: ClassVar[float] = 5
     shortcuts: ClassVar[Mapping[str, str] | None] = {
         "outputs": "p - t is computed at once, and p is not kept",
@@ -88,6 +91,7 @@ class ShortForm(Strategy[Plan]):
             + buffers
             + max(transient, _transient_bytes(network, n, size)),
             forward_calls=1,
+            passes=network.passes_over([FORWARD + BACK] * len(network.layers)),
         )
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
@@ -151,8 +155,9 @@ def _transient_bytes(network: Network, n: int, size: int) -> int:
     passed.
     """
     output = n * network.classes
-    if network.loss_function.writes_out:
-        loss, delta = ufunc_buffer_bytes(output, size), 0
+    in_place = network.loss_function.in_place_bytes(n, network.classes, size)
+    if in_place is not None:
+        loss, delta = in_place, 0
     else:
         loss, delta = network.loss_function.temporaries * output * size, output * size
     last = max((k for k, step in enumerate(network.sized) if _has_delta(step)), default=0)

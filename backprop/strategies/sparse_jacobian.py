@@ -11,26 +11,25 @@
     dL/dθ = dL/dy · ∂y/∂θ        dL/dx = dL/dy · ∂y/∂x           row vector times sparse matrix, from the left
 
 ⊗ is the Kronecker product (Magnus and Neudecker 2019, section 2.4): row o of ∂y/∂W for one sample holds x in
-the columns (·, o). Of 512 x 401,408 numbers for 784-512-10, 401,408 are stored. The letters of a factor tell where
-its numbers stand: in rows by those of the outputs, in columns by those of the result. Samples go through the chain in
-blocks, as many as there is memory for one large sample; where the numbers stand is found once.
+the columns (·, o). Of 512 x 401,408 numbers for 784-512-10, 401,408 are stored. `backprop.sparse_factors` makes
+the arrays. Samples go through the chain in blocks, as many as there is memory for one large sample.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
 from backprop.arrays import Array, DType
-from backprop.errors import UnsupportedError
 from backprop.layer_forms import couples_samples, strange_factors
 from backprop.layers import EinsumFactor, Elementwise, Layer, Linear
+from backprop.layers.chain import FORWARD, JACOBIAN
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
+from backprop.sparse_factors import Axes, chain, renew, structure
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
 
 _BLOCK_NUMBERS = 1 << 16
@@ -78,11 +77,15 @@ class SparseJacobian(Strategy[Plan]):
         jacobians = nonzeros * samples * (size + _INDEX_BYTES) + weights * _INDEX_BYTES
         return Cost(
             flops=network.forward_flops(n) + 2 * n * (factors + nonzeros) + blocks * weights,
-            bytes_moved=n * size * factors + blocks * (2 * jacobians + 3 * size * weights),
+            bytes_moved=n * size * (factors + network.layers_covector_traffic(1))
+            + blocks * (2 * jacobians + 3 * size * weights),
             peak_bytes=size * (weights + samples * network.units)
             + jacobians
             + _transient_bytes(network, samples, size),
             forward_calls=1,
+            passes=network.passes_over(
+                [blocks * (FORWARD + (4 + (k > 0)) * JACOBIAN) for k in range(len(network.layers))]
+            ),
         )
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
@@ -90,7 +93,7 @@ class SparseJacobian(Strategy[Plan]):
         samples = _samples(network, batch_size)
         jacobians = [
             {
-                name: _structure(samples, _axes(factor, layer.parameter_shapes()[name], o), dtype)
+                name: structure(samples, Axes.of(factor, o), dtype)
                 for name, factor in _empty_factors(layer, i, o, dtype).items()
             }
             for layer, i, o in network.sized
@@ -117,7 +120,7 @@ def _add_block(plan: Plan, tensors: list[dict[str, Array]], block: Batch, share:
     for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
         _add_own(plan.jacobians[k], plan.local_gradient[k], layer.parameter_factors(own, x, y), row)
         if k > 0:
-            row = _chain(row, layer.input_factor(own, x, y), x.shape[1])
+            row = chain(row, layer.input_factor(own, x, y), x.shape[1])
     return share * float(network.loss_function.value(steps[-1].y, block.labels))
 
 
@@ -128,25 +131,11 @@ def _add_own(
     entered: dict[int, Array] = {}  # dL/du, by the factor ∂y/∂u that several parameters share
     for name, factor in factors.items():
         jacobian, gradient, through = jacobians[name], gradients[name], factor.through
-        _renew(jacobian, factor, _axes(factor, gradient.shape, row.shape[1]), len(row))
+        renew(jacobian, factor, Axes.of(factor, row.shape[1]), len(row))
         if through is not None and id(through) not in entered:
-            entered[id(through)] = _chain(row, through, factor.entered)
+            entered[id(through)] = chain(row, through, factor.entered)
         by_row = _padded(entered.get(id(through), row), jacobian.shape[0])
         gradient += (by_row @ jacobian).reshape(gradient.shape)
-
-
-class _Axes(NamedTuple):
-    """The axes of a ∂y/∂θ, by letter with their sizes: of the columns, which are θ, and of the rows, the outputs.
-
-    A number stands in every column and for every axis of the outputs that the columns lack: `others`.
-    """
-
-    columns: dict[str, int]
-    outputs: dict[str, int]
-
-    @property
-    def others(self) -> dict[str, int]:
-        return {letter: size for letter, size in self.outputs.items() if letter not in self.columns}
 
 
 def _empty_factors(layer: Layer, i: int, o: int, dtype: DType) -> dict[str, EinsumFactor]:
@@ -155,114 +144,10 @@ def _empty_factors(layer: Layer, i: int, o: int, dtype: DType) -> dict[str, Eins
     return layer.parameter_factors(own, np.zeros((0, i), dtype), np.zeros((0, o), dtype))
 
 
-def _axes(factor: EinsumFactor, shape: tuple[int, ...], o: int) -> _Axes:
-    outputs = dict(zip(factor.outputs, factor.shape or (o,), strict=True))
-    known = outputs | dict(zip(factor.subscripts, factor.operand.shape, strict=True))
-    letters = factor.result or ("io" if "i" in factor.subscripts else "o")
-    return _Axes({letter: known[letter] for letter in letters}, outputs)
-
-
-def _structure(samples: int, axes: _Axes, dtype: DType) -> Any:
-    """The structure of ∂y/∂θ (n·o, size of θ) without its numbers, column by column.
-
-    A column has a number in the rows of every sample, at all of its outputs: x ⊗ I of a linear layer one a sample.
-    """
-    from scipy import sparse
-
-    o = math.prod(axes.outputs.values())
-    shape = (*axes.columns.values(), samples, *axes.others.values())
-    letters = [*axes.columns, "n", *axes.others]
-    places = np.arange(samples * o, dtype=np.int32).reshape(samples, *axes.outputs.values())
-    rows = np.empty(shape, np.int32)
-    rows[...] = _arranged(places, ["n", *axes.outputs], letters)
-    columns = math.prod(axes.columns.values())
-    starts = np.arange(0, rows.size + 1, rows.size // columns, dtype=np.int32)
-    numbers = np.zeros(rows.size, dtype)
-    return sparse.csc_array((numbers, rows.reshape(-1), starts), shape=(samples * o, columns))
-
-
-def _arranged(array: Array, letters: Sequence[str], order: Sequence[str]) -> Array:
-    """A view of the array with its axes in that order, and axes of one for the letters that it lacks."""
-    view = array.transpose([letters.index(letter) for letter in order if letter in letters])
-    return view[tuple(slice(None) if letter in letters else None for letter in order)]
-
-
-def _renew(jacobian: Any, factor: EinsumFactor, axes: _Axes, samples: int) -> None:
-    """Write the numbers of a factor, the same wherever it lacks an axis. A block may have fewer samples."""
-    places = jacobian.shape[0] // math.prod(axes.outputs.values())
-    numbers = jacobian.data.reshape(math.prod(axes.columns.values()), places, -1)
-    numbers[:, samples:] = 0
-    shape = (*axes.columns.values(), samples, *axes.others.values())
-    order = [*axes.columns, "n", *axes.others]
-    given = np.broadcast_to(_arranged(factor.operand, factor.subscripts, order), shape)
-    jacobian.data.reshape(*axes.columns.values(), places, *axes.others.values())[
-        (slice(None),) * len(axes.columns) + (slice(samples),)
-    ] = given
-
-
 def _padded(row: Array, length: int) -> Array:
     """The row vector (n·o,) of all samples, with zeros for those that a block lacks."""
     flat = row.reshape(-1)
     return flat if len(flat) == length else np.concatenate([flat, np.zeros(length - len(flat), row.dtype)])
-
-
-def _chain(row: Array, factor: EinsumFactor, i: int) -> Array:
-    """dL/dx (n, i) = dL/dy · ∂y/∂x for all samples."""
-    from scipy import sparse
-
-    if factor.through is not None:
-        row = _chain(row, factor.through, factor.entered)
-    n, operand = len(row), factor.operand
-    if factor.result is not None:
-        return _by_letters(row, factor, i)
-    if factor.subscripts == "io":  # 1ₙ ⊗ Wᵀ, whose one block is not sparse
-        dense: Array = row @ operand.T
-        return dense
-    if factor.subscripts == "no":  # a diagonal is its own transpose, which scipy would make anew
-        slopes: Any = operand.astype(row.dtype).reshape(1, -1)
-        chained: Array = sparse.dia_array((slopes, [0]), shape=(row.size, row.size)) @ row.reshape(-1)
-    elif factor.subscripts == "noi":  # a dense block for every sample
-        chained = row.reshape(-1) @ sparse.bsr_array((operand, np.arange(n), np.arange(n + 1)))
-    else:
-        raise UnsupportedError(
-            f"A Jacobian has the axes {factor.subscripts!r}; expected io, no or noi, whose sparse structure is known."
-        )
-    return chained.reshape(n, -1)
-
-
-def _by_letters(row: Array, factor: EinsumFactor, i: int) -> Array:
-    """The same of a factor whose letters, or `inputs`, say where its numbers stand: every row of ∂y/∂x has as many.
-
-    One more column, for none, takes those that belong to no input. Where the factor is the same for all samples, its
-    matrix (o, i) is stored once; else there is a row for every sample and output.
-    """
-    from scipy import sparse
-
-    assert factor.shape is not None
-    assert factor.result is not None
-    outputs = dict(zip(factor.outputs, factor.shape, strict=True))
-    known = outputs | dict(zip(factor.subscripts, factor.operand.shape, strict=True))
-    inputs = factor.inputs
-    if inputs is None:
-        inputs = np.arange(i).reshape([known[letter] for letter in factor.result])
-    made = dict(zip(factor.result, inputs.shape, strict=True))
-    window = {letter: size for letter, size in made.items() if letter not in outputs}
-    samples = {"n": len(row)} if "n" in factor.subscripts else {}
-    axes = samples | outputs | window
-    order, shape = [*axes], tuple(axes.values())
-    columns = np.empty(shape, np.int32)
-    columns[...] = _arranged(inputs, [*made], order)
-    blocks = math.prod(samples.values())
-    columns.reshape(blocks, -1)[...] += np.arange(blocks, dtype=np.int32)[:, None] * (i + 1)
-    numbers = np.empty(shape, row.dtype)
-    numbers[...] = _arranged(factor.operand, factor.subscripts, order)
-    rows, entries = blocks * math.prod(outputs.values()), math.prod(window.values())
-    starts = np.arange(0, rows * entries + 1, entries, dtype=np.int32)
-    matrix = sparse.csr_array(
-        (numbers.reshape(-1), columns.reshape(-1), starts), shape=(rows, blocks * (i + 1))
-    )
-    chained: Array = row.reshape(-1, rows) @ matrix
-    return chained.reshape(len(row), -1)[:, :i]
 
 
 def _samples(network: Network, batch_size: int) -> int:

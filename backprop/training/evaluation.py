@@ -211,13 +211,6 @@ def evaluate(
         total += float(short.loss_function.value(x, labels[part])) * len(x)
         for layer in last:
             x = layer.forward({}, x)
-        outputs[part] = x if network.label_classes == network.classes else _of_either_label(network, x)
+        outputs[part] = x if network.label_classes == network.classes else np.exp(-network.label_losses(x))
     shares = network.loss_function.name if network.classes == 1 else network.layers[-1].name
     return Evaluation(outputs, labels, total / len(images), shares in ("softmax", "binary-cross-entropy"))
-
-
-def _of_either_label(network: Network, outputs: Array) -> Array:
-    """e^(-loss) (n, 2) of the labels 0 and 1: the larger one is the class, and of a cross-entropy its probability."""
-    each = [np.full(len(outputs), label) for label in range(network.label_classes)]
-    losses = [network.loss_function.sample_values(outputs, labels) for labels in each]
-    return np.asarray(np.exp(-np.stack(losses, axis=1)))

@@ -35,10 +35,7 @@ class Running:
 
     def outputs(self, layers: int, params: Parameters, inputs: Array) -> Array:
         """What the first `layers` layers make of inputs (n, i) after training: of each sample by itself."""
-        x, local = inputs, self._network.local_statistics(self.values)
-        for k, own in enumerate(self._network.local(params)[:layers]):
-            x = self._network.layers[k].evaluated(own, x, local[k])
-        return x
+        return self._network.trained(params, inputs, self.values, layers)
 
     def restore(self, values: Mapping[str, Array]) -> None:
         """Take over the values of a checkpoint."""

@@ -95,16 +95,10 @@ def measure(tmp_path, monkeypatch):
     return run_all
 
 
-@pytest.fixture(scope="session")
-def bytecode(tmp_path_factory):
-    """Where compiled modules are kept for all workers."""
-    return tmp_path_factory.mktemp("bytecode")
-
-
 @pytest.fixture
-def instrument(tmp_path, bytecode):
+def instrument(tmp_path):
     """An instrument in an empty folder; nothing that it started is left at the end."""
-    made = Instrument(tmp_path, bytecode)
+    made = Instrument(tmp_path)
     yield made
     for process in made.processes():
         process.kill()
@@ -121,16 +115,9 @@ class Undisturbed:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory, bytecode):
+def undisturbed(tmp_path_factory):
     """The tiny suite, measured from beginning to end."""
-    made = Instrument(tmp_path_factory.mktemp("undisturbed"), bytecode)
+    made = Instrument(tmp_path_factory.mktemp("undisturbed"))
     start = time.monotonic()
     code, rows = made.run_json("run", "--suite", "tiny.toml", "--out", "run")
     return Undisturbed(made.folder / "run", code, rows, time.monotonic() - start)
-
-
-@pytest.fixture
-def worker_environment(monkeypatch, bytecode):
-    """For workers that a test starts itself."""
-    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(bytecode))
-    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)

@@ -6,6 +6,7 @@ from planted.failing import (
     CannotCompile,
     ChangesTheParameters,
     CostRaises,
+    Endless,
     EndlessTolerance,
     Hungry,
     LeavesTheProcess,
@@ -21,6 +22,7 @@ from planted.failing import (
     Raises,
     RaisesWhilePreparing,
     ReturnsAnArray,
+    Slow,
     Spy,
     Unsupported,
 )
@@ -64,6 +66,23 @@ def test_a_wrong_gradient_is_measured_all_the_same(measure):
     assert row.time_median_s == 2.5e-3
     assert row.peak_bytes > 0
     assert row.test_accuracy is not None
+
+
+def test_a_call_that_does_not_end_is_ended_with_the_time_budget_and_the_next_cell_is_measured(measure):
+    done = measure([Endless(), "short-form"], time="50ms", only_verify=True)
+    assert done.rows["endless"].status == "timed-out"
+    assert done.rows["endless"].reason == "it was not over within 50 ms"
+    assert done.rows["short-form"].status == "ok"
+
+
+@pytest.mark.parametrize(("seconds", "is_measured"), [(19, True), (21, False)])
+def test_memory_is_left_out_where_the_tracker_would_make_the_call_longer_than_its_budget(
+    measure, seconds, is_measured
+):
+    """The tracker makes a call up to three times slower; the budget is a minute."""
+    row = measure([Slow(flops=int(seconds * 1e10))], only_verify=True).rows["slow"]
+    assert row.status == "ok"
+    assert [row.peak_bytes is not None, row.memory_tracker is not None] == 2 * [is_measured]
 
 
 def test_the_reason_names_the_worst_element(measure):

@@ -5,9 +5,11 @@ import re
 import msgspec
 import pytest
 from command import backprop, run_pytest, run_python
+from over import over
 from rows import record, write_journal
 
 from backprop import installed_strategies
+from backprop.bench.commands.app import app
 from backprop.bench.journal import Journal
 from backprop.bench.machine import Limits
 from backprop.bench.record import Agreement, Record
@@ -87,6 +89,14 @@ def test_help_is_shown_without_a_command(tmp_path):
     assert (done.code, done.err) == (0, "")
     for command in ("run", "verify", "report", "list"):
         assert re.search(rf"\b{command}\b", done.out)
+
+
+@over(command=app.registered_commands)
+def test_the_help_of_a_command_has_no_blanks_at_ends_of_lines_and_plain_arguments(command):
+    done = backprop(command.name, "--help", cwd=".")
+    assert (done.code, done.err) == (0, "")
+    assert [line for line in done.out.splitlines() if line.endswith(" ") or "{" in line] == []
+    assert "Examples:" in done.out
 
 
 @pytest.mark.processes

@@ -65,7 +65,6 @@ def test_a_clock_without_resolution_is_refused_in_one_sentence(resolution):
 
 
 @pytest.mark.processes
-@pytest.mark.usefixtures("worker_environment")
 def test_the_conditions_are_found_out_with_a_worker(monkeypatch):
     def forbidden(process, cores):
         raise OSError(1, "Operation not permitted")

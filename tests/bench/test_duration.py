@@ -46,7 +46,6 @@ def test_a_cell_without_a_prediction_counts_with_its_starts():
 
 
 @pytest.mark.processes
-@pytest.mark.usefixtures("worker_environment")
 def test_a_run_says_how_long_it_will_take_before_it_starts(tmp_path):
     suite = tmp_path / "tiny.toml"
     suite.write_text(

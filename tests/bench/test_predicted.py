@@ -7,8 +7,8 @@ import pytest
 from command import backprop
 from planted import failing
 
-from backprop import Network, blas
-from backprop.bench.forecast import Budget, Speeds
+from backprop import Cost, Network, blas
+from backprop.bench.forecast import Budget, Speeds, predicted_time
 from backprop.bench.journal import read_journal
 from backprop.bench.machine import Limits
 from backprop.bench.places import NOTE, Place, Predicted
@@ -53,10 +53,24 @@ def test_a_black_box_is_predicted_by_its_passes(predict):
     assert record.predicted_time_s >= record.forward_calls * SMALL.network.forward_flops(8) / 1e9
 
 
+def test_the_steps_of_a_recurrent_layer_take_what_the_loss_takes_beyond_the_limits():
+    """Complex numbers take four times the operations, and the same steps."""
+    network, speeds = Network.parse("4x3 rnn5 2"), Speeds(Limits(1e9, 1e8), loss_s=1e-3, overhead_s=0.9e-3)
+    reverse = Cost(flops=2_000_000, bytes_moved=100_000, peak_bytes=1, forward_calls=1, passes=3)
+    assert predicted_time(reverse, network, 8, speeds) == pytest.approx(2e-3 + 3 * 0.9e-3)
+    black_box = Cost(flops=40 * network.forward_flops(8), bytes_moved=1, peak_bytes=1, forward_calls=10)
+    assert predicted_time(black_box, network, 8, speeds) == pytest.approx(40 * 0.1e-3 + 10 * 0.9e-3)
+    assert predicted_time(black_box, SMALL.network, 8, speeds) == pytest.approx(
+        black_box.flops / SMALL.network.forward_flops(8) * 1e-3
+    )
+
+
 def test_the_loss_is_measured_where_it_fits_and_bounded_where_it_does_not():
     network, dtype = Network.mlp(784, 512, 10), np.dtype("float64")
     endless = Limits(1e30, 1e30)  # so that the bound is nothing
-    assert Speeds.of(network, 8, dtype, endless, memory_bytes=1e9).loss_s > 1e-6
+    measured = Speeds.of(network, 8, dtype, endless, memory_bytes=1e9)
+    assert measured.loss_s > 1e-6
+    assert measured.overhead_s == pytest.approx(measured.loss_s)
     assert Speeds.of(network, 8, dtype, endless, memory_bytes=1e6).loss_s < 1e-15
 
 

@@ -40,8 +40,9 @@ def capture(width, show):
 
 
 def fitting(text, width):
-    """The text, after a check that no line is wider than the terminal and nothing is cut."""
+    """The text, after a check that no line is wider than the terminal or ends in a blank, and nothing is cut."""
     assert "…" not in text
+    assert [line for line in text.splitlines() if line.endswith(" ")] == []
     assert [line for line in text.splitlines() if cell_len(line) > width] == []
     return text
 
@@ -84,7 +85,9 @@ def test_run_shows_every_strategy_with_its_time(width, results, tmp_path):
 
     with terminal(width) as read:
         finish()
-        text = read().partition("gradients and")[0]  # the paths of files below are as long as they are
+        text = (
+            read().partition("gradients and")[0].rstrip()
+        )  # the paths of files below are as long as they are
     lines = rows_of(fitting(text, width), STRATEGIES)
     assert re.search(r"\b2 ms\b", lines[STRATEGIES[1]])
     said = one_line(text)

@@ -19,10 +19,7 @@ from backprop.bench.threads import available_cores
 from backprop.bench.turns import Participant, Site, load
 from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX"),
-    pytest.mark.usefixtures("worker_environment"),
-]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")
 SCENARIO = Scenario.of(Network.mlp(4, 3, 2), 4, "float64")
 CORES = available_cores()[-1:]
 

@@ -40,6 +40,32 @@ def test_its_mistakes_are_named(change, kind):
     assert [finding.kind for finding in check.findings] == [kind]
 
 
+SQUARE = MATRIX[:, :3] + MATRIX[:, 1:] + 2
+
+
+def hessian(x):
+    return SQUARE + SQUARE.T + np.diag(3 * x**2)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda h, x: h - np.diag(x**2), "direct-term"),
+        (lambda h, x: h - np.diag(np.diag(h)), "entries-left-out"),
+        (lambda h, x: h * [[1, 0, 1], [0, 1, 1], [1, 1, 1]], "entries-left-out"),
+        (lambda h, x: h + np.diag([0.1, 0, 0]), "unknown"),
+        (lambda h, x: np.abs(x) * h, "unknown"),
+    ],
+    ids=["diagonal", "no diagonal", "two entries missing", "one entry of the diagonal", "columns"],
+)
+def test_where_a_hessian_is_wrong_has_a_name(change, kind):
+    check = backprop.check_gradient(
+        lambda x: (SQUARE + SQUARE.T) @ x + x**3, lambda x: change(hessian(x), x), X[:3]
+    )
+    found = {finding.kind for finding in check.findings} - {"not-symmetric"}
+    assert found == {kind}
+
+
 def test_the_outputs_come_before_the_parameter_s_axes():
     point = {"a": RNG.standard_normal(3), "W": RNG.standard_normal((2, 3))}
 
@@ -143,11 +169,34 @@ def test_one_entry_that_is_missing_of_a_million_is_found_in_its_column():
     check = backprop.check_gradient(equations, point=LONG, jacobian=with_one_entry_missing)
     assert check.verdict == "wrong"
     assert {entry.index[1] for entry in check.tensors[0].worst} == {8}
-    off = -float(sparse(LONG)[7, 8])
-    assert f"x: of value 7 the derivative by x[8] alone is wrong: it is off by {off:.6g}." in check.notes
+    (finding,) = check.findings
+    assert finding.kind == "entries-left-out"
+    assert finding.evidence == (
+        f"Of value 7 the derivative by x[8] alone is 0, and should be {sparse(LONG)[7, 8]:.6g}."
+    )
     check = backprop.check_gradient(equations, point=LONG, jacobian=lambda x: -sparse(x))
-    assert not any("alone is wrong" in note for note in check.notes)
+    assert not any("alone is" in note for note in check.notes)
     assert [finding.kind for finding in check.findings] == ["sign"]
+
+
+@pytest.mark.parametrize(
+    "form", [scipy.sparse.csr_array, scipy.sparse.coo_array, aslinearoperator, np.asarray]
+)
+def test_one_entry_of_a_million_that_is_wrong_is_told_in_a_note(form):
+    def wrong(x):
+        found = sparse(x).toarray()
+        found[7, 8] *= 1.5
+        return form(found)
+
+    check = backprop.check_gradient(equations, point=LONG, jacobian=wrong)
+    off = 0.5 * float(sparse(LONG)[7, 8])
+    assert f"x: of value 7 the derivative by x[8] alone is wrong: it is off by {off:.6g}." in check.notes
+
+
+def test_a_wrong_jacobian_of_a_function_that_takes_complex_steps_is_called_few_times():
+    check = backprop.check_gradient(equations, point=LONG, jacobian=with_one_entry_missing)
+    assert check.verdict == "wrong"
+    assert check.gradient_calls <= 40
 
 
 def test_a_sparse_jacobian_is_never_written_out():

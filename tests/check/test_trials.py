@@ -64,17 +64,50 @@ def test_two_masks_that_both_take_a_value_of_zero_are_named():
     assert kinds(backprop.check_gradient(identity, both_sides, at)) == {"x": "mask-of-ties"}
 
 
-def median(shares):
+SHARES = {
+    "even": lambda mask: mask / mask.sum(),
+    "uneven": lambda mask: mask * np.cumsum(mask) / np.sum(mask * np.cumsum(mask)),
+    "one takes all": lambda mask: mask * (np.cumsum(mask) == 1),
+    "every one takes all": lambda mask: mask * 1.0,
+    "too little": lambda mask: 0.9 * mask / mask.sum(),
+    "too much and too little": lambda mask: mask * (1 - 4 / 3 * (np.cumsum(mask) == 2)),
+}
+"""What entries get that equal the median, and what the last three get is no mean of the gradients around."""
+
+
+@pytest.mark.parametrize("shares", SHARES)
+@pytest.mark.parametrize("x", [[1.0, 2, 2, 2, 5], [2.0, 2, 7, 2, 2, 1, 3]], ids=str)
+def test_shares_of_a_median_are_right_where_they_are_a_mean_of_the_gradients_around(shares, x):
+    """Entry by entry the function does not move: no entry is at a kink by itself."""
+
     def gradient(x):
         mask = x == np.median(x)
-        return mask / mask.sum() if shares else mask * 1.0
+        return SHARES[shares](mask) if mask.sum() > 1 else mask * 1.0
 
-    return backprop.check_gradient(np.median, gradient, np.array([1.0, 2, 2, 2, 5]))
+    check = backprop.check_gradient(np.median, gradient, np.array(x))
+    assert check.ok == (shares in list(SHARES)[:3]), check
+    if check.ok:
+        assert [kink.index for kink in check.kinks] == [(k,) for k in np.flatnonzero(np.array(x) == 2)]
+        assert "a mean of them is a generalised gradient" in check.kinks[0].reason
+        assert check.tensors[0].compared == np.sum(np.array(x) != 2)
+    else:
+        assert "every" not in shares or kinds(check) == {"x": "mask-of-ties"}
 
 
-def test_shares_that_add_up_are_not_called_a_mask_of_ties():
-    assert kinds(median(shares=False)) == {"x": "mask-of-ties"}
-    assert "mask-of-ties" not in kinds(median(shares=True)).values()
+def test_beside_such_a_kink_a_mistake_is_found_in_another_tensor():
+    def function(p):
+        return np.median(p["a"]) + np.sum(p["b"] ** 2)
+
+    def gradient(p):
+        mask = p["a"] == np.median(p["a"])
+        return {"a": mask / mask.sum(), "b": 3 * p["b"]}
+
+    check = backprop.check_gradient(
+        function, gradient, {"a": np.array([1.0, 2, 2, 2, 5]), "b": np.arange(1.0, 4)}
+    )
+    assert check.verdict == "wrong"
+    assert kinds(check) == {"b": "constant-factor"}
+    assert [tensor.verdict for tensor in check.tensors] == ["right", "wrong"]
 
 
 ROWS = np.array([[1.0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 1]])

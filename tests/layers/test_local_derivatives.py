@@ -31,7 +31,7 @@ def keeping_width(name):
 
 KEEPING_WIDTH = [name for name in LAYERS if keeping_width(name)]
 
-every_layer = pytest.mark.parametrize("name", LAYERS)
+every_layer = over(name=LAYERS)
 every_dtype = over(dtype=DTYPES)
 every_shape = over(shape=shapes, dtype=DTYPES)
 
@@ -197,7 +197,7 @@ def test_every_form_of_a_layer_agrees_with_its_oracle_for_any_input(name, x):
     check_all_forms(layer_case(name, x))
 
 
-@pytest.mark.parametrize("name", COMPLEX)
+@over(name=COMPLEX)
 @over(shape=shapes)
 def test_jvp_agrees_with_the_complex_step(name, shape):
     case = layer_case(name, random_input(*shape, "float64"))
@@ -222,7 +222,7 @@ def test_jvp_takes_many_directions_at_once_where_no_parameter_moves(name, dtype)
     assert_close(got, np.array(expected, float), dtype, 8)
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@every_layer
 def test_jvp_takes_one_direction_for_all_samples(name):
     case = layer_case(name, random_input(5, 4, "float64"))
     dx = random_like(case.x[:1], 3)
@@ -231,7 +231,7 @@ def test_jvp_takes_one_direction_for_all_samples(name):
     assert_close(case.layer.jvp(*case.arguments, dx, dparams), expected, "float64", 8)
 
 
-@pytest.mark.parametrize("name", COMPLEX)
+@over(name=COMPLEX)
 def test_the_complex_form_of_a_layer_is_its_real_form_on_the_real_axis_far_out_too(name):
     case = layer_case(name, np.array([[-800.0, -40.0, -2.5, -1e-9], [0.0, 0.75, 30.0, 700.0]]))
     x, out = case.x, np.empty(case.y.shape, complex)
@@ -311,7 +311,7 @@ def test_the_way_through_the_parts_leads_to_the_closed_form(name, dtype, shape):
     )
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@every_layer
 def test_a_form_that_a_layer_says_it_lacks_is_declined_in_a_sentence(name):
     case = layer_case(name, random_input(2, 3, "float64"))
     for form, reason in case.layer.lacks.items():
@@ -340,7 +340,7 @@ def test_a_layer_with_buffers_of_its_own_gives_the_same_for_one_batch_after_anot
             assert_close(own[name], expected_own[name], dtype, scale)
 
 
-@pytest.mark.parametrize("name", [name for name in LAYERS if name not in WITHOUT_JACOBIAN])
+@over(name=[name for name in LAYERS if name not in WITHOUT_JACOBIAN])
 @every_dtype
 def test_a_buffer_that_is_filled_again_keeps_nothing_of_the_last_call(name, dtype):
     first = layer_case(name, random_input(4, 3, dtype, seed=5), seed=5)
@@ -367,7 +367,7 @@ def test_an_input_gradient_that_nobody_needs_is_not_formed(name, dtype, shape):
         np.testing.assert_array_equal(dparams[own], expected)
 
 
-@pytest.mark.parametrize("name", KEEPING_WIDTH)
+@over(name=KEEPING_WIDTH)
 @over(shape=keeping_width, dtype=DTYPES)
 def test_vjp_may_write_over_what_it_is_handed(name, dtype, shape):
     case = layer_case(name, random_input(*shape, dtype))
@@ -381,7 +381,7 @@ def test_vjp_may_write_over_what_it_is_handed(name, dtype, shape):
         assert_close(own[name], expected_own[name], dtype)
 
 
-@pytest.mark.parametrize("name", [name for name in KEEPING_WIDTH if not LAYERS[name](3).reads_input])
+@over(name=[name for name in KEEPING_WIDTH if not LAYERS[name](3).reads_input])
 @over(shape=keeping_width, dtype=DTYPES)
 def test_a_layer_that_does_not_read_its_input_may_write_over_it(name, dtype, shape):
     case = layer_case(name, random_input(*shape, dtype))

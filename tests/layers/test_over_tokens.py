@@ -45,18 +45,18 @@ def test_a_layer_says_the_shape_of_its_outputs_and_its_text(text):
 REFUSED = {
     "784 lstm8": "inputs of the shape 784",
     "2x4x4 rnn8": "The layer tokens makes them",
-    "4x4 lstm": "written as lstm64",
-    "4x4 rnn2.5": "units 2.5",
-    "4x4 lstm8,sequence=yes": "written as lstm64",
+    "4x4 lstm": "as lstm64 or",
+    "4x4 rnn2.5": "units = 2.5",
+    "4x4 lstm8,sequence=yes": "as lstm64 or",
     "4x4 attention,heads=3": "3 heads for a key of 4",
-    "4x4 attention,heads=two": "heads two",
-    "4x4 attention8": "written as attention",
+    "4x4 attention,heads=two": "heads = two",
+    "4x4 attention8": "as in attention",
     "5x4 patches2": "sides that 2 divides",
     "20 patches2": "expected an image",
     "4x4 embedding3x2": "t whole numbers",
     "4x4 tokenwise": "tokenwise64",
-    "4x4 mean-tokens3": "expected neither",
-    "4x4 positions,learned": "expected neither",
+    "4x4 mean-tokens3": "expected neither numbers",
+    "4x4 positions,learned": "expected neither numbers",
 }
 
 

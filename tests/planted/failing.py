@@ -1,5 +1,6 @@
 """Strategies that fail, lie or break the interface, each in one way."""
 
+import contextlib
 import dataclasses
 import sys
 from pathlib import Path
@@ -35,6 +36,30 @@ class CannotCompile(ByHand):
 
     def prepare(self, network, batch_size, dtype):
         raise UnavailableError("no compiler:\ng++ was not found")
+
+
+class Endless(ByHand):
+    """Never ends but for the 12 parameters of the warm-up, and lets no `Exception` end it."""
+
+    name = "endless"
+
+    def value_and_gradient(self, plan, params, batch):
+        while len(params.vector) > 12:
+            with contextlib.suppress(Exception):
+                sum(range(1000))
+        return super().value_and_gradient(plan, params, batch)
+
+
+class Slow(ByHand):
+    """Predicts so many operations."""
+
+    name = "slow"
+
+    def __init__(self, flops):
+        self.flops = flops
+
+    def cost(self, network, batch_size, dtype):
+        return dataclasses.replace(super().cost(network, batch_size, dtype), flops=self.flops)
 
 
 class NeedsTooMuch(ByHand):

@@ -1,5 +1,6 @@
 """The predicted cost: memory against what is really allocated, operations against a count by hand."""
 
+import dataclasses
 import gc
 import tracemalloc
 
@@ -10,6 +11,8 @@ from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run, s
 
 from backprop import Network
 from backprop.layers import Linear
+from backprop.layers.residual import Residual
+from backprop.layers.rnn import RNN
 
 TOY = Network.mlp(4, 3, 2)
 F32, F64 = np.dtype("float32"), np.dtype("float64")
@@ -121,6 +124,62 @@ def test_the_full_jacobian_of_784_512_10_needs_as_much_as_predicted_and_is_right
     assert strategy.cost(network, 1, F64).peak_bytes == 2 * predicted
     error = relative_error(gradient.vector, oracle(network, params, batch)[1])
     assert error <= strategy.accuracy.tolerance(network, F32)
+
+
+class Counting(RNN):
+    """A recurrent layer that counts its steps, forward and back."""
+
+    def step(self, states, t):
+        STEPS[0] += 1
+        super().step(states, t)
+
+    def pull(self, slopes, dh, dc, dz):
+        STEPS[0] += 1
+        super().pull(slopes, dh, dc, dz)
+
+    def push(self, slopes, dz, dc):
+        STEPS[0] += 1
+        return super().push(slopes, dz, dc)
+
+
+STEPS = [0]
+BY_STEPS = [
+    name
+    for name, strategy in PREDICTED.items()
+    if strategy.cost(TOY, 1, F64).forward_calls == 1 and name != "layerwise-vjp"
+]
+"""The strategies of derivatives; `layerwise-vjp` has a loop of its own in every layer."""
+
+
+@pytest.mark.parametrize("inner", ["4x3 rnn5 2", "4x3 residual(rnn3,sequence) 2"])
+@over(name=BY_STEPS)
+def test_the_passes_of_a_recurrent_layer_grow_as_the_steps_that_it_takes(name, inner):
+    """From the first batch to one of nine samples, where a strategy takes one sample after another."""
+    strategy, network = STRATEGIES[name], counting(Network.parse(inner))
+    if strategy.unsupported(network, F64) is not None:
+        return
+    passes, steps = [], []
+    for n in (1, 9):
+        STEPS[0] = 0
+        run(strategy, network, *sample(network, n, "float64"))
+        steps.append(STEPS[0] / 4)
+        passes.append(strategy.cost(network, n, F64).passes)
+    assert passes[1] / passes[0] == pytest.approx(steps[1] / steps[0], rel=0.1)
+    assert steps[0] / 3 <= passes[0] <= 3 * steps[0]  # a step back, or in SciPy, is not one forward
+    assert strategy.cost(TOY, 8, F64).passes == 0
+
+
+def counting(network):
+    """The network with recurrent layers that count."""
+
+    def counted(layer):
+        if isinstance(layer, RNN):
+            return Counting(**{field.name: getattr(layer, field.name) for field in dataclasses.fields(layer)})
+        if isinstance(layer, Residual):
+            return dataclasses.replace(layer, layers=tuple(map(counted, layer.layers)))
+        return layer
+
+    return dataclasses.replace(network, layers=tuple(map(counted, network.layers)))
 
 
 @over(name=PREDICTED)

@@ -14,7 +14,7 @@ from backprop.bench import units
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import Answers
 from backprop.bench.console import make_console
-from backprop.bench.table import Columns, Table, print_tables, print_trimmed
+from backprop.bench.table import Columns, Table, print_tables
 from backprop.check import KINDS
 from backprop.check.lines import Lines, Trace
 from backprop.check.script.result import ScriptCheck
@@ -142,7 +142,7 @@ def _findings(console: Console, findings: Sequence[dict[str, Any]]) -> None:
         where = f" in {each['tensor']}" if each["tensor"] else ""
         console.print(f"{number}. {each['kind']}{where} ({each['confidence']})", style="bold")
         for text in filter(None, [each["evidence"], each["fix"]]):
-            print_trimmed(console, Padding(text, (0, 0, 0, 3), expand=False))
+            console.print(Padding(text, (0, 0, 0, 3), expand=False))
     if findings:
         console.print()
 
@@ -205,4 +205,4 @@ def show_kinds(as_json: bool) -> None:
             ("what to do", kind.fix),
             ("example", kind.example),
         ):
-            print_trimmed(console, Padding(f"{header}: {text}", (0, 0, 0, 4), expand=False))
+            console.print(Padding(f"{header}: {text}", (0, 0, 0, 4), expand=False))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from backprop.bench.commands.options import AsJson, Fresh, MemoryBudget, Peers, Strategies
+from backprop.bench.commands.options import AsJson, Fresh, MemoryBudget, Peers, StrategiesOfNoSuite
 
 EXAMPLES = """
   backprop accuracy -s short-form,finite-differences
@@ -16,7 +16,7 @@ EXAMPLES = """
 
 
 def accuracy(
-    strategy: Strategies = None,
+    strategy: StrategiesOfNoSuite = None,
     peers: Peers = False,
     out: Annotated[
         Path | None,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import sys
 from collections import Counter
 from typing import Annotated, Any
 
@@ -45,13 +48,24 @@ class _Helpful:
                 param.metavar = ""
         return params
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The arguments in the line of usage; Typer puts braces around those that are required."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]  # type: ignore[misc]
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Print the help, then the examples as they are: Typer would join their lines."""
+        """Print the help, then the examples as they are: Typer would join their lines.
+
+        In a pipe the lines end without the blanks with which Rich fills them.
+        """
         examples, self.epilog = self.epilog, None
+        piped = None if sys.stdout.isatty() else io.StringIO()
         try:
-            super().format_help(ctx, formatter)  # type: ignore[misc]
+            with contextlib.redirect_stdout(piped or sys.stdout):
+                super().format_help(ctx, formatter)  # type: ignore[misc]
         finally:
             self.epilog = examples
+        if piped is not None:
+            print("\n".join(line.rstrip() for line in piped.getvalue().splitlines()))
         if examples:
             print(f" Examples:\n\n{examples.strip(chr(10))}\n")
 

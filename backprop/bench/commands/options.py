@@ -58,15 +58,13 @@ def _strategies(meaning: str, default: str) -> Any:
 
 
 _EVERY = "all, or those of the suite"
+_ONLY_THESE = (
+    "Only these strategies: names that `backprop list` shows, a pattern such as 'finite-*', all, peers, or "
+    "file.py:Class for your own."
+)
 
-Strategies = Annotated[
-    list[str] | None,
-    _strategies(
-        "Only these strategies: names that `backprop list` shows, a pattern such as 'finite-*', all, peers, or "
-        "file.py:Class for your own.",
-        _EVERY,
-    ),
-]
+Strategies = Annotated[list[str] | None, _strategies(_ONLY_THESE, _EVERY)]
+StrategiesOfNoSuite = Annotated[list[str] | None, _strategies(_ONLY_THESE, "all")]
 OneOrTwoStrategies = Annotated[
     list[str] | None,
     _strategies(
@@ -214,22 +212,22 @@ _suite = functools.partial(
 
 SuiteName = Annotated[str, _suite()]
 SuiteIfGiven = Annotated[str | None, _suite(show_default="every strategy in every scenario")]
+memory_budget_option = functools.partial(typer.Option, metavar="SIZE", show_default="half of the free memory")
+"""The option --memory-budget."""
+time_budget_option = functools.partial(typer.Option, metavar="TIME", show_default="60s")
+"""The option --time-budget."""
 MemoryBudget = Annotated[
     str | None,
-    typer.Option(
-        metavar="SIZE",
-        show_default="half of the free memory",
+    memory_budget_option(
         help="The most memory that one strategy may need on one network, such as 2GB. What needs more is predicted "
-        "instead of measured.",
+        "instead of measured."
     ),
 ]
 TimeBudget = Annotated[
     str | None,
-    typer.Option(
-        metavar="TIME",
-        show_default="60s",
+    time_budget_option(
         help="The most time that one strategy may need on one network, such as 500ms, 60s or 5min. What needs more "
-        "is predicted instead of measured.",
+        "is predicted instead of measured."
     ),
 ]
 Threads = Annotated[

@@ -12,7 +12,7 @@ from backprop.bench.commands.options import (
     LossName,
     MemoryBudget,
     NetworkSizes,
-    Strategies,
+    StrategiesOfNoSuite,
     Threads,
     TimeBudget,
 )
@@ -30,7 +30,7 @@ def predict(
     loss: LossName = "cross-entropy",
     batch: BatchSize = 32,
     dtype: Dtype = "float64",
-    strategy: Strategies = None,
+    strategy: StrategiesOfNoSuite = None,
     memory_budget: MemoryBudget = None,
     time_budget: TimeBudget = None,
     threads: Threads = 1,

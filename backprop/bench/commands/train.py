@@ -17,14 +17,14 @@ from backprop.bench.commands.options import (
     DtypeIfGiven,
     Fresh,
     LossIfGiven,
-    MemoryBudget,
     NetworkIfGiven,
     NoBias,
     OneStrategy,
     Output,
     Threads,
-    TimeBudget,
+    memory_budget_option,
     separated,
+    time_budget_option,
 )
 
 EXAMPLES = """
@@ -118,8 +118,20 @@ def train(
         ),
     ] = None,
     threads: Threads = 1,
-    memory_budget: MemoryBudget = None,
-    time_budget: TimeBudget = None,
+    memory_budget: Annotated[
+        str | None,
+        memory_budget_option(
+            help="The most memory that the training may need, such as 2GB. One that needs more is refused, or left "
+            "out of --compare."
+        ),
+    ] = None,
+    time_budget: Annotated[
+        str | None,
+        time_budget_option(
+            help="The most time that one step may need, such as 5min, or the --seconds where they are more. A "
+            "strategy that needs more is left out of --compare."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -259,12 +259,12 @@ def _needs(bar: Bar) -> str:
 
 
 def _precision(own: int | None, other: int | None) -> str:
-    """For the same 16 digits, for 10 digits instead of 16, or for a rough estimate; empty where one is not known."""
+    """For the same 16 right digits, for 10 instead of 16, or for a rough estimate; empty where one is not known."""
     if own is None or other is None:
         return ""
     if abs(own - other) <= 1:  # 15.6 and 15.4 digits are no difference
-        return f", for the same {min(own, other)} digits"
-    return f", for {other} digits instead of {own}" if other > 0 else ", for a rough estimate"
+        return f", for the same {min(own, other)} right digits"
+    return f", for {other} right digits instead of {own}" if other > 0 else ", for a rough estimate"
 
 
 def _verdict(cells: Sequence[Any]) -> str:

@@ -28,6 +28,7 @@ from backprop.bench.report.looks import (
 
 _TEXT, _DIM, _LINE = "var(--text)", "var(--dim)", "var(--line)"
 _BROAD: Spec = {"nice": False, "padding": 12}
+_AREA = quantitative("area", scale=None)
 
 CONFIG: Spec = {
     "background": None,
@@ -76,13 +77,18 @@ def tooltip(**fields: str) -> list[Spec]:
     return [nominal(field, title=title.replace("_", " ")) for title, field in fields.items()]
 
 
+def nested_area(place: int, count: int) -> int:
+    """The area of a hollow point of the strategy at that place: the earlier ones of `count` are larger."""
+    return (7 + 4 * (count - 1 - place)) ** 2
+
+
 def _line(place: Spec, look: Spec, **parts: Any) -> Spec:
-    """One line a strategy."""
+    """One line a strategy; where the rows have a field `kind`, one for each kind of network."""
     return {
         "mark": {"type": "line", "strokeWidth": 1.5, "aria": False},
         "encoding": {
             **place,
-            "detail": nominal("strategy"),
+            "detail": [nominal("strategy"), nominal("kind")],
             "color": look["color"],
         },
         **parts,
@@ -111,7 +117,8 @@ def bars(lead: Lead) -> Spec:
     axis = {
         "values": [10.0**k for k in range(-12, 16) if left <= 10.0**k <= 10 * right],
         "labelExpr": "format(datum.value, ',~r') + 'x'",
-        "labelOverlap": True,
+        "labelOverlap": "greedy",
+        "labelSeparation": 12,
         "domain": False,
         "grid": False,  # no line runs through the numbers
     }
@@ -127,6 +134,7 @@ def bars(lead: Lead) -> Spec:
             "color": nominal("colour", scale=None),
             "stroke": nominal("edge", scale=None),
             "strokeDash": {"condition": {"test": "datum.predicted", "value": [4, 3]}, "value": [1, 0]},
+            "description": nominal("said"),
             "tooltip": text,
         },
     }
@@ -228,7 +236,8 @@ def against_size(quantity: str, size: str, look: Spec, sizes: Spec = COUNTS) -> 
 def error_curve(curve: Mapping[str, Any], look: Spec) -> Spec:
     """Error against step or logit scale, one line a method; a ring where theory puts the bottom.
 
-    curve: title of the horizontal axis, dtype, and whether there are rings, as `accuracy.curves` has them.
+    curve: title of the horizontal axis, dtype, and whether there are rings, as `accuracy.curves` has them. Curves
+    without rings lie on one another: their points are hollow, with the field `area`.
     """
     title, dtype = curve["title"], curve["dtype"]
     below = [title, "○: predicted bottom"] if curve["rings"] else title
@@ -239,7 +248,9 @@ def error_curve(curve: Mapping[str, Any], look: Spec) -> Spec:
     text = tooltip(strategy="strategy", **{title.split(",")[0]: "x_text"}, error="error_text")
     layers = [
         _line(place, look, transform=[{"filter": "!datum.bottom"}]),
-        _points(place, look, text, "!datum.bottom", filled=True, size=40),
+        _points(place, look, text, "!datum.bottom", filled=True, size=40)
+        if curve["rings"]
+        else _points({**place, "size": _AREA}, look, text, "!datum.bottom", filled=False),
     ]
     if curve["rings"]:
         ring = {"shape": "circle", "size": 300, "strokeWidth": 2.5}
@@ -259,8 +270,8 @@ def roofline(look: Spec) -> Spec:
     )  # fmt: skip
     limit = {"type": "line", "color": _DIM, "strokeWidth": 2, "strokeDash": [6, 4]}
     return chart(
-        "Roofline: achieved operations per second against operations per byte, under GEMM peak and bandwidth. "
-        "Both are counted as if no input were zero: what leaves zeros out can lie above a limit.",
+        "Roofline: achieved operations per second against operations per byte, under the speed of matrix products "
+        "and the bandwidth. Both are counted as if no input were zero: what leaves zeros out can lie above a limit.",
         320,
         layer=[
             {"transform": [{"filter": "datum.roof"}], "mark": limit, "encoding": place},
@@ -276,6 +287,6 @@ def learning_curve(x: Spec, look: Spec, nested: bool = False) -> Spec:
     """
     y = quantitative("accuracy", axis={"title": "test accuracy (%)"}, scale={"zero": False})
     place = {"x": x, "y": y}
-    area = {"size": quantitative("area", scale=None)} if nested else {}
+    area = {"size": _AREA} if nested else {}
     points = _points({**place, **area}, look, [], filled=not nested)
     return chart("Test accuracy of every strategy.", 300, layer=[_line(place, look), points])

@@ -80,4 +80,5 @@ def _warnings(comparison: Comparison) -> list[tuple[str, str]]:
 def _words(comparison: Comparison) -> str:
     verdicts = [cell.verdict for cell in comparison.cells]
     counted = {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)}
-    return ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
+    words = {verdict: verdict.replace("no claim", "without a claim", 1) for verdict in counted}
+    return "; ".join(f"{count} {words[verdict]}" for verdict, count in counted.items())

@@ -6,6 +6,7 @@ A number that is missing, not finite or not positive is null: a logarithmic axis
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import pandas as pd
 from backprop.bench import units
 from backprop.bench.record import Agreement
 from backprop.bench.report.answer import Lead, about
+from backprop.bench.report.charts import nested_area
 from backprop.bench.report.frame import tuples
 from backprop.bench.report.machines import median
 from backprop.bench.report.ranking import grouped, is_predicted, ran
@@ -42,7 +44,10 @@ def place(cell: Any) -> str:
 
 
 def cell_row(cell: Any) -> Json:
-    """What every chart shows of a cell: its measured figures where it is right, else the predicted ones."""
+    """What every chart shows of a cell: its measured figures where it is right, else the predicted ones.
+
+    Networks of one `kind` differ in their sizes alone.
+    """
     right = ran(cell)
     seconds = cell.time_median_s if right else cell.predicted_time_s
     memory = cell.peak_bytes if right else cell.predicted_peak_bytes
@@ -51,6 +56,7 @@ def cell_row(cell: Any) -> Json:
     return {
         "strategy": str(cell.strategy),
         "cell": place(cell),
+        "kind": re.sub(r"\d+", "", str(cell.network)),
         "status": str(cell.status),
         "predicted": not right,
         "time": positive(seconds),
@@ -81,6 +87,7 @@ def bar_rows(lead: Lead) -> list[Json]:
                 "interval": units.interval(bar.low, bar.high, units.ratio) or units.MISSING,
                 "status": "predicted, not run" if bar.predicted else "measured" + ", unstable" * bar.unstable,
                 "name": bar.strategy + ", unstable" * bar.unstable,
+                "said": f"{bar.strategy}: {bar.text}",
                 "predicted": bar.predicted,
                 "colour": "var(--predicted)" if bar.predicted else "var(--accent)",
                 "edge": "var(--accent)" if bar.predicted else "transparent",
@@ -242,7 +249,11 @@ def curve_rows(
         for strategy in dict.fromkeys(map(str, rows.strategy)):
             if (strategy, str(dtype)) in bottoms:
                 points.append(_point(strategy, *bottoms[strategy, str(dtype)], bottom=True))
-        found[str(dtype)] = [point for point in points if None not in point.values()]
+        names = list(dict.fromkeys(point["strategy"] for point in points))
+        areas = {name: nested_area(k, len(names)) for k, name in enumerate(names)}
+        found[str(dtype)] = [
+            point | {"area": areas[point["strategy"]]} for point in points if None not in point.values()
+        ]
     return found
 
 

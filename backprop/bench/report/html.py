@@ -5,7 +5,9 @@ Every name that a run or its user gave is escaped: in the page by Jinja, in its 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +25,7 @@ from backprop.bench.report.ranking import ranking_note
 from backprop.bench.report.scaling import Exponent, exponents
 from backprop.bench.table import TEXT_COLUMNS
 from backprop.errors import BackpropError
+from backprop.user_cache import user_cache
 
 NAME = "report.html"
 
@@ -202,9 +205,18 @@ def _first(lead: Lead | None, groups: Iterable[set[str]]) -> int:
 def chart_library() -> str:
     """Vega, Vega-Lite and vega-embed as one script, safe to stand between `<script>` and `</script>`.
 
-    vl-convert bundles them in two seconds, once in a process.
+    vl-convert takes two seconds to bundle them, so they are kept for all pages that this version of it makes.
     """
     import vl_convert
 
+    kept = user_cache() / f"vega-{vl_convert.__version__}.js"
+    with contextlib.suppress(OSError):
+        return kept.read_bytes().decode()
     make: Any = vl_convert.javascript_bundle  # its stub asks for a snippet that may be left out
-    return str(make()).replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    library = str(make()).replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    own = kept.with_suffix(f".{os.getpid()}")  # two commands may write at the same time
+    with contextlib.suppress(OSError):  # where nothing can be kept, the next page takes as long
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        own.write_bytes(library.encode())
+        own.replace(kept)
+    return library

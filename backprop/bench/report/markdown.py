@@ -150,7 +150,7 @@ def summary(loaded: LoadedRun) -> str:
     if out := _short_left_out(cells):
         parts.append(f"<details><summary>Left out</summary>\n\n{out}\n\n</details>")
     rows = machines.machine_rows(loaded.run)
-    parts.append(f"{as_code(rows['command'])}, {as_text(rows['CPU'])}, {as_text(rows['threads'])}")
+    parts.append(f"{as_code(rows['command'])}, {as_text(rows['CPU'])}, threads: {as_text(rows['threads'])}")
     return "\n\n".join(parts) + "\n"
 
 

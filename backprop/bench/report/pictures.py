@@ -12,7 +12,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
-from typing import Any
 
 import pandas as pd
 
@@ -58,11 +57,11 @@ def drawn(name: str, chart: Spec, **rows: Iterable[Json]) -> dict[str, bytes]:
     return {f"{name}.svg": svg.encode(), f"{name}.pdf": vl_convert.svg_to_pdf(svg)}
 
 
-def beside(*panels: Spec, **parts: Any) -> Spec:
-    """The charts from left to right, with one legend and the same vertical axis."""
+def beside(*panels: Spec, vertical: str = "shared") -> Spec:
+    """The charts from left to right, with one legend; the scales of their vertical axes shared, or independent."""
     kept = [{k: v for k, v in one.items() if k not in ("$schema", "autosize", "config")} for one in panels]
-    resolve = {"scale": {"color": "shared", "shape": "shared", "y": "shared"}}
-    return {"$schema": panels[0]["$schema"], "hconcat": kept, "spacing": 30, "resolve": resolve, **parts}
+    resolve = {"scale": {"color": "shared", "shape": "shared", "y": vertical}}
+    return {"$schema": panels[0]["$schema"], "hconcat": kept, "spacing": 30, "resolve": resolve}
 
 
 def legend(orient: str, columns: int = 1) -> Spec:
@@ -107,11 +106,16 @@ def draw_against_size(frame: pd.DataFrame) -> dict[str, bytes]:
 
 
 def comparable(frame: pd.DataFrame) -> pd.DataFrame:
-    """The right cells in float64 of the smallest batch with more than one sample, network by network."""
+    """The right cells in float64 of one batch a network, with more than one sample: what most networks have.
+
+    Of batches that equally many have, it is the smallest.
+    """
     right = (frame.status == "ok") & frame.time_median_s.notna()
     cells = frame[right & (frame.dtype == "float64") & (frame.batch_size > 1)]
-    smallest = cells.groupby("network").batch_size.transform("min")
-    return cells[cells.batch_size == smallest]
+    shared = cells.groupby("batch_size").network.transform("nunique")
+    ranked = cells.assign(alone=-shared).sort_values(["alone", "batch_size"])
+    chosen = ranked.groupby("network").batch_size.transform("first")
+    return cells[cells.batch_size == chosen.reindex(cells.index)]
 
 
 def lines(cells: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -172,5 +176,7 @@ def draw_curves(curves: Iterable[Json]) -> dict[str, bytes]:
             {**charts.error_curve(curve, look), "width": 400, "height": 320, "data": {"name": curve["dtype"]}}
             for curve in own
         ]
-        made |= drawn(name, beside(*panels), **{curve["dtype"]: curve["rows"] for curve in own})
+        made |= drawn(
+            name, beside(*panels, vertical="independent"), **{curve["dtype"]: curve["rows"] for curve in own}
+        )
     return made

@@ -34,7 +34,7 @@ def draw_comparison(rows: Sequence[Learnt]) -> bytes:
             "seconds": point.seconds,
             "step": point.step,
             "accuracy": 100 * point.test_accuracy,
-            "area": (7 + 4 * (len(rows) - 1 - k)) ** 2,
+            "area": charts.nested_area(k, len(rows)),
         }
         for k, row in enumerate(rows)
         for point in row.points

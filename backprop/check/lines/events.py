@@ -89,9 +89,21 @@ class Recorder:
     masks: dict[Event, Array] = field(default_factory=dict)
     _counts: dict[int, int] = field(default_factory=dict)
     _last: dict[int, Array] = field(default_factory=dict)
+    _sites: frozenset[int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.wanted is not None:
+            events = (*self.changes, *self.wanted, *([] if self.output is None else [self.output]))
+            self._sites = frozenset(site for site, _ in events)
+
+    def _is_idle(self, site: int) -> bool:
+        """Whether no event of a site is changed or kept, as in most runs that of most sites: none is counted."""
+        return self._sites is not None and site not in self._sites
 
     def at(self, site: int, value: Any) -> Any:
         """A value that comes into being, or is read."""
+        if self._is_idle(site):
+            return value
         if isinstance(value, np.ndarray) and value.dtype == bool:
             return self._mask(site, value)
         array = array_of(value)
@@ -110,6 +122,8 @@ class Recorder:
 
     def after(self, site: int, value: Any) -> Any:
         """A variable after it was changed, maybe in place."""
+        if self._is_idle(site):
+            return value
         array = array_of(value)
         if array is None:
             return value
@@ -118,6 +132,8 @@ class Recorder:
 
     def inside(self, site: int, *levels: Any) -> None:
         """The first array on the way to an entry that was changed."""
+        if self._is_idle(site):
+            return
         for value in levels:
             array = array_of(value)
             if array is not None and not isinstance(value, float | np.floating):

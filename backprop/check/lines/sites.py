@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class Site:
         return stem(self.name)
 
 
+@functools.lru_cache(1024)
 def stem(name: str) -> str:
     """The last word of a name, or the word in its index: `W1` for `params["W1"]`, `dh` for `self.dh[t]`."""
     try:

@@ -63,10 +63,14 @@ class Curve:
         return finite and not np.any(self.comparison.moves | self.comparison.wrong)
 
 
-def curve(check: DirectionalCheck, direction: Direction, levels: int = LEVELS) -> Curve | None:
+def curve(
+    check: DirectionalCheck, direction: Direction, levels: int = LEVELS, exact: Array | None = None
+) -> Curve | None:
     """Take many steps along `direction`, `levels` of them; None where none could be taken.
 
-    The largest of them that is inside the function's structure is where later steps begin.
+    The largest of them that is inside the function's structure is where later steps begin. exact (m,): the complex
+    step along it; complex steps are trusted from now on where it is the slope that the quotients come to, and nothing
+    needs a closer look then.
     """
     ladder = check.ladder(direction)
     if not ladder.down_to(levels):
@@ -91,7 +95,11 @@ def curve(check: DirectionalCheck, direction: Direction, levels: int = LEVELS) -
     kept = [k for k, error in enumerate(errors) if np.isfinite(error)]
     steps = StepCurve(tuple(float(wide[k]) for k in kept), tuple(errors[k] for k in kept))
     slope = ladder.slope()
-    comparison = examine(check, check.judge(direction, slope), slope, ladder)
+    is_exact = agrees(exact, slope, direction.size(check.claimed))
+    check.complex |= is_exact
+    comparison = check.judge(direction, slope)
+    if not is_exact:
+        comparison = examine(check, comparison, slope, ladder)
     rounding = 3 * norm(comparison.tolerance) * wide  # of the gradient: what a right one may leave
     floor = np.maximum(30 * norm(np.asarray(ladder.noise)), rounding)
     return Curve(direction, slope, comparison, steps, _order(wide, remainders, floor))
@@ -185,11 +193,8 @@ def choose_method(
     if gradient is not None:
         check.rows_at, check.rows_eps = gradient.rows, eps
         check.refine = partial(measure_rounding, check)
-    steps = curve(check, direction, LEVELS if function.budget.is_roomy else _FEW_LEVELS)
-    if steps is not None:
-        slope = complex_slope(function, direction)
-        check.complex = agrees(slope, steps.slope, direction.size(claimed))
-    return check, steps
+    levels = LEVELS if function.budget.is_roomy else _FEW_LEVELS
+    return check, curve(check, direction, levels, complex_slope(function, direction))
 
 
 def _allowed(

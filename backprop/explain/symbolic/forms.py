@@ -20,6 +20,7 @@ from backprop.arrays import Array
 from backprop.explain.symbolic.arrays import Symbolic, of_samples, symbolic, symbols
 from backprop.explain.symbolic.claim import Claim, claim, claim_equal, on_symbols
 from backprop.explain.symbolic.zero import UndecidedError, simplified
+from backprop.explain.watched import on_arrays
 from backprop.layers import ACTIVATIONS, EinsumFactor, Elementwise, Layer
 from backprop.losses import Loss
 
@@ -149,14 +150,9 @@ def _expanded(factor: EinsumFactor, like: Array, *, of_parameter: bool = False) 
     """
     n, o = like.shape[:2]
     identity = np.array([np.eye(o, dtype=object)] * n)
-    chained = _exact(factor).chain(identity, math.prod(like.shape[2:]), of_parameter=of_parameter)
+    exact: EinsumFactor = on_arrays(symbolic, factor)
+    chained = exact.chain(identity, math.prod(like.shape[2:]), of_parameter=of_parameter)
     return np.asarray(chained).reshape(like.shape)
-
-
-def _exact(factor: EinsumFactor) -> EinsumFactor:
-    """The factor with exact numbers in its operands."""
-    through = None if factor.through is None else _exact(factor.through)
-    return factor._replace(operand=symbolic(factor.operand), through=through)
 
 
 def prove_loss(loss: Loss, c: int) -> list[Claim]:

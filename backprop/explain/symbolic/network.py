@@ -25,8 +25,8 @@ from backprop.explain.symbolic.claim import Claim, claim_equal, on_symbols
 from backprop.explain.symbolic.forms import derivatives, tidy
 from backprop.explain.symbolic.fractions import is_zero_fraction
 from backprop.explain.symbolic.zero import UndecidedError, simplified
-from backprop.explain.watched import Call, watched
-from backprop.layers import EinsumFactor, Linear
+from backprop.explain.watched import Call, on_arrays, watched
+from backprop.layers import Linear
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import Strategy
@@ -140,16 +140,20 @@ class SymbolicNetwork:
 
 
 def _cancelled(element: Any) -> Any:
-    """The element in normal form where it holds a quotient: the 1/p of the loss and the p of the softmax."""
+    """The element in normal form where it divides by a symbol: the 1/p of the loss cancels the p of the softmax.
+
+    Other quotients, such as the root of a normalisation, stay: their normal forms are long, and cancel nothing.
+    """
     powers = sympy.sympify(element).atoms(sympy.Pow)
-    return simplified(element) if any(power.exp.is_negative for power in powers) else element
+    is_quotient = any(power.exp.is_negative and power.base.is_Symbol for power in powers)
+    return simplified(element) if is_quotient else element
 
 
 def run(strategy: Strategy[Any], case: SymbolicNetwork) -> Parameters:
     """The gradient of the strategy, its own code run on symbols."""
 
     def around(call: Call) -> Any:
-        call.arguments.update({name: _symbolic(value) for name, value in call.arguments.items()})
+        call.arguments.update(_symbolic(call.arguments))
         if call.form == "forward":
             return _written(_output(case, call), call.arguments.get("out"))
         result = call.make()
@@ -157,7 +161,7 @@ def run(strategy: Strategy[Any], case: SymbolicNetwork) -> Parameters:
             return math.nan  # a number is expected, and the loss is none
         if call.form == "value_and_gradient":
             return math.nan, np.asarray(result[1])
-        return _plain(result)
+        return on_arrays(np.asarray, result)
 
     network, n = watched(case.network, around), len(case.batch.inputs)
     plan = strategy.prepare(network, n, OBJECTS)
@@ -197,17 +201,5 @@ def _written(values: Array, out: Any) -> Array:
 
 
 def _symbolic(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _symbolic(array) for name, array in value.items()}
-    is_symbols = isinstance(value, np.ndarray) and value.dtype == object
-    return value.view(Symbolic) if is_symbols else value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, EinsumFactor):
-        return value._replace(operand=np.asarray(value.operand), through=_plain(value.through))
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    if isinstance(value, tuple):
-        return tuple(_plain(part) for part in value)
-    return np.asarray(value) if isinstance(value, np.ndarray) else value
+    """Its arrays of objects as symbols."""
+    return on_arrays(lambda array: array.view(Symbolic) if array.dtype == object else array, value)

@@ -6,7 +6,7 @@ and {ys} are an output and its row, {t} and {ts} the one-hot label and its row, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,7 @@ def heads(letter: str, count: int) -> list[str]:
     return [f"{letter}={k}" for k in range(count)]
 
 
-def formula(form: str, loss: Loss, **cells: object) -> str:
+def loss_cell(form: str, loss: Loss, **cells: object) -> str:
     """The formula of a form of a loss; raises `UnsupportedError` where its file states none."""
     if form not in loss.cells:
         raise UnsupportedError(
@@ -60,12 +60,12 @@ def as_rows(array: Array) -> Array:
     return array.reshape(len(array) if array.ndim > 1 else 1, -1)
 
 
-def parameter_heads(letters: str, shape: tuple[int, ...]) -> Heads:
-    """The heads of an array of these axes."""
+def array_heads(letters: Sequence[str], shape: tuple[int, ...]) -> Heads:
+    """The heads of an array of these axes, as `as_rows` has it."""
     rows = heads(letters[0], shape[0]) if len(shape) > 1 else [""]
     axes = letters[len(shape) > 1 :]
     if len(axes) == 1:
-        return rows, heads(axes, shape[-1])
+        return rows, heads(axes[0], shape[-1])
     return rows, [",".join(map(str, index)) for index in np.ndindex(*shape[1:])]
 
 

@@ -121,7 +121,8 @@ def test_the_sentence_says_what_the_dearest_exact_derivation_takes():
         left_out("black-box", "over-time-budget", predicted_time_s=500.0),
     ]
     assert sentence(*rows) == (
-        "full-jacobian takes 4,510 times the time and 370 times the memory of short-form, for the same 15 digits."
+        "full-jacobian takes 4,510 times the time and 370 times the memory of short-form, "
+        "for the same 15 right digits."
     )
     assert sentence(*rows[::-1]) == sentence(*rows)
     assert answer(rows).lead.title == "4-3-2 relu cross-entropy, 23 parameters, batch 8, float64, 1 thread"
@@ -130,16 +131,19 @@ def test_the_sentence_says_what_the_dearest_exact_derivation_takes():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"peak_bytes": None}, "b takes 40 times the time of short-form, for the same 16 digits."),
+        (
+            {"peak_bytes": None},
+            "b takes 40 times the time of short-form, for the same 16 right digits.",
+        ),
         ({"gradient_error": None}, "b takes 40 times the time and 1.00 times the memory of short-form."),
         ({"gradient_error": 0.0, "peak_bytes": None}, "b takes 40 times the time of short-form."),
         (
             {"peak_bytes": 31},
-            "b takes 40 times the time and 1/300 of the memory of short-form, for the same 16 digits.",
+            "b takes 40 times the time and 1/300 of the memory of short-form, for the same 16 right digits.",
         ),
         (
             {"gradient_error": 3e-10, "tolerance": 1e-8, "peak_bytes": None},
-            "b takes 40 times the time of short-form, for 10 digits instead of 16.",
+            "b takes 40 times the time of short-form, for 10 right digits instead of 16.",
         ),
         (
             {"gradient_error": 11.0, "tolerance": 40.0, "peak_bytes": None},

@@ -264,6 +264,21 @@ def test_more_rows_than_a_page_has_room_for_are_counted(render, monkeypatch):
     assert "3 more rows are in results.csv beside this page." in text
 
 
+def test_the_chart_library_is_bundled_once_for_all_pages_where_it_can_be_kept(monkeypatch, tmp_path):
+    import vl_convert
+
+    bundled = iter(("a</script>", "b", "c"))
+    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda: next(bundled))
+    monkeypatch.setattr(html, "user_cache", lambda: tmp_path / "new" / "folder")
+    assert [html.chart_library() for _ in range(2)] == ["a<\\/script>"] * 2
+    assert len(list((tmp_path / "new" / "folder").iterdir())) == 1
+    monkeypatch.setattr(vl_convert, "__version__", "another")
+    assert html.chart_library() == "b"
+    monkeypatch.setattr(html, "user_cache", lambda: tmp_path / "file")
+    (tmp_path / "file").touch()
+    assert html.chart_library() == "c"
+
+
 def test_without_the_extra_it_is_one_sentence(render, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(html.PageError, match="pip install") as caught:

@@ -90,7 +90,7 @@ def test_the_report_leads_with_what_the_gradient_costs_the_ranking_and_one_sente
     )
     assert column(tables(ranking)[0], "strategy") == ["short-form", "small", "dense"]
     assert sentence == (
-        "dense takes 1,080 times the time and 1.00 times the memory of short-form, for the same 16 digits."
+        "dense takes 1,080 times the time and 1.00 times the memory of short-form, for the same 16 right digits."
     )
     assert verdict.startswith("All 3 measured gradients are right, within")
 

@@ -108,6 +108,26 @@ def test_only_right_cells_of_one_batch_size_a_network_are_drawn():
     assert list(pictures.comparable(to_frame(rows)).strategy) == ["right"]
 
 
+def test_of_every_network_the_batch_is_drawn_that_most_networks_have():
+    swept = [record(f"batch-{n}", network="9-9 softmax", batch_size=n) for n in (2, 8, 32)]
+    assert list(pictures.comparable(to_frame([*swept, record("toy", batch_size=8)])).strategy) == [
+        "batch-8",
+        "toy",
+    ]
+
+
+@drawing
+def test_a_line_joins_networks_that_differ_in_their_sizes_alone():
+    def lines(*networks):
+        rows = [record("vjp", network=name, parameters=10 * (k + 1)) for k, name in enumerate(networks)]
+        text = svg(pictures.draw_against_size(to_frame(rows)), "memory-against-size")
+        return len(re.findall(r'<path[^>]* d="M[^"]*L[^"Z]*"[^>]*stroke="#\w+" stroke-width="1.5"', text))
+
+    alike = lines("4-3-2 relu cross-entropy", "9-3-2 relu cross-entropy")
+    deeper = lines("4-3-2 relu cross-entropy", "9-3-3-2 relu cross-entropy")
+    assert (alike, deeper) == (1, 0)
+
+
 @drawing
 def test_more_strategies_than_colours_can_be_drawn():
     assert pictures.draw_against_size(to_frame([record(f"strategy-{k}") for k in range(20)]))

@@ -4,11 +4,13 @@ import functools
 
 import numpy as np
 import pytest
+import sympy
 from planted.wrong import ByHand, MissingMean, OneWrongElement, TransposedWeight, WrongOffDiagonal
 from tables import STRATEGIES
 
 from backprop import Network
 from backprop.explain.symbolic import SymbolicNetwork, prove_strategy
+from backprop.explain.symbolic.network import _cancelled
 from backprop.layers import ReLU
 from backprop.registry import ladder
 
@@ -94,3 +96,10 @@ def test_a_wrong_layer_is_seen_as_a_wrong_factor(monkeypatch):
     monkeypatch.setattr(ReLU, "derivative", lambda self, x, y: np.ones_like(y))
     claims = SymbolicNetwork.of(Network.mlp(2, 2, 2), 1).prove_factors(0)
     assert [claim.what for claim in claims if not claim.holds] == ["∂a₁/∂z₁, sample 0"]
+
+
+def test_what_divides_by_a_symbol_is_cancelled_and_the_root_of_a_normalisation_is_left_as_it_is():
+    p, z = sympy.symbols("p z", positive=True)
+    assert _cancelled((p - p**2) / p) == 1 - p
+    normalised = (z**2 + z) / (sympy.sqrt(z**2 + 1) * (z + 1))
+    assert _cancelled(normalised) is normalised

@@ -121,7 +121,8 @@
     if (!sweep) return;
     const rows = sweep.cells.map((position, k) => {
       const cell = data.cells[position];
-      return { ...cell, size: sweep.sizes[k], fitted: sweep.fitted[cell.strategy] ?? "-" };
+      const kind = sweep.swept === "parameters" ? cell.kind : ""; // what is swept alone is joined
+      return { ...cell, kind, size: sweep.sizes[k], fitted: sweep.fitted[cell.strategy] ?? "-" };
     });
     for (const quantity of ["time", "memory", "error"]) {
       const own = rows.filter((row) => row[quantity] !== null && visible(row));

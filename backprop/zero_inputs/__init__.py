@@ -9,29 +9,27 @@ are zero in all but a few samples. A batch uses an input
     rarely    by so few that every x[n,i] that is not zero is multiplied with row i of W by itself
     never     it is left out, and its row of dL/dW is zero
 
-With several threads `used_range` is taken, which leaves out less and gathers nothing. Only zeros are left out: which
-inputs count as rare changes the time, and no result. The limits below are sizes of caches, or ratios of the costs of
-two ways, measured on digits with OpenBLAS.
+One thread gathers. Beside several of them a batch has to be large for it to pay; below that `used_range` is taken,
+which leaves out less and gathers nothing. Only zeros are left out: which inputs count as rare changes the time, and
+no result. The limits below are sizes of caches, or ratios of the costs of two ways, measured on digits with OpenBLAS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TypeGuard, final
 
 import numpy as np
 
 from backprop import blas, small_products
-from backprop.arrays import Array, DType, aligned_empty
+from backprop.arrays import Array, DType
 from backprop.layers import Layer, Linear, Tensors
 from backprop.layers.base import Planned
-from backprop.used_range import UsedRange
+from backprop.zero_inputs.entries import Entries, samples_at_a_time
+from backprop.zero_inputs.gathered import Gathered, block_rows
+from backprop.zero_inputs.used_range import UsedRange
 
 _CACHE = 2**20
 """Bytes of a second-level cache."""
-
-_BLOCK_BYTES = _CACHE // 2
-"""A block of rows, and what BLAS packs of it, fit into the cache."""
 
 _SMALLEST_WEIGHTS = 3 * _CACHE // 4
 """Bytes of W below which it stays in the cache, so that the whole product takes less time than gathering rows."""
@@ -58,6 +56,11 @@ _DIGITS_FOUND, _DIGITS_INPUTS = 0.007, 0.25
 """Of a batch of digits: the share of all pixels that are not zero and rarely used, and of inputs used rarely."""
 
 
+_THREADED_BYTES = 2**12
+"""Bytes of one input in all samples, from which on several threads take longer to multiply a row of W than one thread
+takes to gather it."""
+
+
 def smallest_batch_of_entries(itemsize: int) -> int:
     """The batch from which on finding the inputs that are used rarely takes less time than it saves.
 
@@ -70,7 +73,8 @@ def without_zeros(layer: Layer, n: int, dtype: DType) -> Planned:
     """The layer for batches of n; the layer itself if leaving out inputs cannot pay."""
     if _can_pay(layer, n, dtype.itemsize):
         return ZeroInputs(layer, n, dtype)
-    if _is_large(layer, dtype.itemsize):
+    if _is_large(layer, dtype.itemsize) and n * layer.inputs * dtype.itemsize <= _CACHE:
+        # Looking at the inputs of a larger batch takes as long as multiplying the zeros.
         return UsedRange(layer)
     return small_products.in_blocks(layer, n, dtype)
 
@@ -79,7 +83,7 @@ def buffer_bytes(layer: Layer, n: int, itemsize: int) -> int:
     """The bytes of what `without_zeros` allocates beside the whole layer, with the threads that BLAS has now."""
     if not _can_pay(layer, n, itemsize):
         return 0
-    rows = _block_rows(layer, n, itemsize)
+    rows = block_rows(layer, n, itemsize)
     part = n * layer.outputs if rows <= layer.inputs else 0
     return n * layer.inputs + (n * (layer.inputs + 1) + rows * layer.outputs + part) * itemsize
 
@@ -91,15 +95,14 @@ def transient_bytes(layer: Layer, n: int, itemsize: int) -> int:
     """
     if n < smallest_batch_of_entries(itemsize) or not _can_pay(layer, n, itemsize):
         return 0
-    part = (
-        max(min(n, _samples_at_a_time(layer, itemsize)), int(_DIGITS_INPUTS * layer.inputs)) * layer.outputs
-    )
+    part = max(min(n, samples_at_a_time(layer, itemsize)), int(_DIGITS_INPUTS * layer.inputs)) * layer.outputs
     return part * itemsize + int(_DIGITS_FOUND * n * layer.inputs) * (4 + itemsize)
 
 
 def _can_pay(layer: Planned, n: int, itemsize: int) -> TypeGuard[Linear]:
-    """Whether gathering can pay: one thread gathers, while several multiply a large batch in less time."""
-    gathers = n <= small_products.LARGEST_THREADED_BATCH or blas.threads() == 1
+    """Whether gathering can pay."""
+    small, large = n <= small_products.LARGEST_THREADED_BATCH, n * itemsize >= _THREADED_BYTES
+    gathers = small or large or blas.threads() == 1
     # The bias is one more row that is gathered.
     return gathers and _is_large(layer, itemsize) and layer.bias
 
@@ -181,132 +184,3 @@ class ZeroInputs:
         counted = self._uses[:: -(-len(self._uses) // _MOST_COUNTED)].view(np.uint8)
         often: Array = np.add.reduce(counted, axis=0, dtype=np.uint8) > _RARELY * len(counted)
         return often
-
-
-# Inputs used often
-
-
-def _block_rows(layer: Linear, n: int, itemsize: int) -> int:
-    """The rows of a block; a large batch has longer blocks, since every block costs a sum over the outputs."""
-    fitting = max(_BLOCK_BYTES // (layer.outputs * itemsize), 2 * n, 1)
-    return min(layer.inputs + 1, fitting, small_products.tile_rows(layer, n) or fitting)
-
-
-@final
-class Gathered:
-    """The inputs used often: their rows of W are gathered and multiplied, and their gradient is scattered.
-
-    One block of rows is gathered at a time, so that it is still in the cache when it is multiplied or scattered. The
-    bias is one row more, of an input that is one in every sample: adding the bias, and summing its gradient over the
-    samples, would each read the outputs once more.
-    """
-
-    def __init__(self, layer: Linear, n: int, dtype: DType) -> None:
-        rows = _block_rows(layer, n, dtype.itemsize)
-        self._layer = layer
-        self._in_tiles = small_products.tile_rows(layer, n) is not None
-        self._inputs = aligned_empty((n * (layer.inputs + 1),), dtype)
-        self._rows = aligned_empty((rows, layer.outputs), dtype)  # of W going forward, of dL/dW back
-        self._part = aligned_empty((n, layer.outputs), dtype) if rows <= layer.inputs else None
-        self._with_bias = np.ones(layer.inputs + 1, np.bool_)
-
-    def select(self, x: Array, mask: Array) -> None:
-        """Select the inputs of x (n, i) where `mask` (i,) holds, for the calls that follow."""
-        self._with_bias[:-1] = mask
-        self._chosen = np.flatnonzero(self._with_bias)
-        n, count = len(x), len(self._chosen)
-        self._x = self._inputs[: n * count].reshape(n, count)
-        # With clip the number of the bias, which is one too large, takes any input; in other modes `out` is buffered.
-        np.take(x, self._chosen, axis=1, out=self._x, mode="clip")
-        self._x[:, -1] = 1
-
-    def forward(self, params: Tensors, *, out: Array) -> None:
-        """z (n, o) of the selected inputs and the bias."""
-        for block in self._blocks():
-            rows = self._rows[: block.stop - block.start]
-            np.take(params["W"], self._chosen[block], axis=0, out=rows, mode="clip")
-            if block.stop == len(self._chosen):
-                rows[-1] = params["b"]
-            if block.start == 0:
-                self._multiply(self._x[:, block], rows, out=out)
-            else:
-                assert self._part is not None
-                self._multiply(self._x[:, block], rows, out=self._part)
-                np.add(out, self._part, out=out)
-
-    def gradient(self, dy: Array, *, weights: Array, bias: Array) -> None:
-        """The rows of dL/dW of the selected inputs, and dL/db."""
-        for block in self._blocks():
-            chosen = self._chosen[block]
-            rows = self._rows[: len(chosen)]
-            if self._in_tiles:
-                self._multiply(self._x[:, block].T, dy, out=rows)
-            else:
-                self._layer.weight_gradient(self._x[:, block], dy, out=rows)
-            if block.stop == len(self._chosen):
-                bias[...] = rows[-1]
-                chosen, rows = chosen[:-1], rows[:-1]
-            weights[chosen] = rows
-
-    def _multiply(self, left: Array, right: Array, *, out: Array) -> None:
-        if self._in_tiles:
-            small_products.multiply_in_tiles(left, right, out=out)
-        else:
-            np.matmul(left, right, out=out)
-
-    def _blocks(self) -> Iterator[slice]:
-        return small_products.blocks(len(self._chosen), len(self._rows))
-
-
-# Inputs used rarely
-
-
-def _samples_at_a_time(layer: Linear, itemsize: int) -> int:
-    """For how many samples a part of z is computed at a time, so that it is still in the cache when it is added."""
-    return max(1, _BLOCK_BYTES // (layer.outputs * itemsize))
-
-
-@final
-class Entries:
-    """The inputs used rarely, as the numbers that are not zero: z[n,:] += x[n,i] W[i,:], one by one.
-
-    scipy.sparse holds them as numbers, columns, and where each sample starts. No row of W is gathered, and of each
-    only what its few samples need is multiplied.
-    """
-
-    def __init__(self, layer: Linear, n: int, dtype: DType) -> None:
-        # Imported here, since the import takes a tenth of a second and only large batches need it.
-        from scipy.sparse import csc_array, csr_array
-
-        self._by_sample, self._by_input = csr_array, csc_array
-        self._at_a_time = _samples_at_a_time(layer, dtype.itemsize)
-        self._first_of_sample = np.arange(n + 1) * layer.inputs
-        self._place = np.empty(layer.inputs, np.int32)
-
-    def select(self, x: Array, uses: Array, mask: Array) -> None:
-        """Select the entries of x (n, i) where `uses` (n, i) and `mask` (i,) hold; `uses` is overwritten."""
-        found = np.flatnonzero(np.bitwise_and(uses, mask, out=uses))
-        self._values = x.reshape(-1)[found]
-        self._columns = (found % x.shape[1]).astype(np.int32)
-        self._starts = np.searchsorted(found, self._first_of_sample).astype(np.int32)
-        self._inputs = np.flatnonzero(mask)
-
-    def add_forward(self, params: Tensors, *, out: Array) -> None:
-        """Add to z (n, o) what the entries make of it."""
-        weights = params["W"]
-        for first in range(0, len(out), self._at_a_time):
-            z = out[first : first + self._at_a_time]
-            starts = self._starts[first : first + len(z) + 1]
-            found = slice(starts[0], starts[-1])
-            x = self._by_sample(
-                (self._values[found], self._columns[found], starts - starts[0]), shape=(len(z), len(weights))
-            )
-            np.add(z, x @ weights, out=z)
-
-    def gradient(self, dy: Array, *, weights: Array) -> None:
-        """The rows of dL/dW of the selected inputs."""
-        self._place[self._inputs] = np.arange(len(self._inputs))
-        x_transposed = self._by_input(
-            (self._values, self._place[self._columns], self._starts), shape=(len(self._inputs), len(dy))
-        )
-        weights[self._inputs] = x_transposed @ dy

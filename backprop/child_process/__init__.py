@@ -17,32 +17,22 @@ import queue
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from backprop.child_process.family import Family, limit_memory, tie_to_parent
+from backprop.child_process.pipes import Capped, Data, private_output, put_where_room_is, read, started, write
 from backprop.errors import BackpropError
 
-if TYPE_CHECKING:
-    import psutil
-
-Data = Sequence[bytes | bytearray | memoryview]
 How = Literal["timed-out", "ended", "unreadable"]
 
 MOST_LINE_BYTES = 2**20
 """The longest line that is read as an answer."""
-_PIECE = 2**16
-_PIECES_AHEAD = 16  # of answers that nobody has asked for yet; then the child waits
-_HEAD_BYTES, _TAIL_BYTES = 100_000, 10_000
-_ROOM_S = 0.002
 _ASLEEP_S = 0.05
 _LOOK_S = 0.2
 _LAST_WORDS_S = 1.0
-_END_S = 10.0
-_LOOKS = 3  # in vain, one after another: a process whose parent has just died is missed by a single one
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 1, 36, 37
 
 _OWN_GROUP: dict[str, Any] = {} if sys.platform == "win32" else {"process_group": 0}
 """A Ctrl-C at the terminal reaches the parent alone. The session stays the parent's: when that dies, POSIX
@@ -85,7 +75,7 @@ class ChildProcess:
         keeps_output: bool = True,
         adopts: bool = False,
     ) -> None:
-        self._family = _Family(adopts)
+        self._family = Family(adopts)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-u", "-m", module, *arguments],
             stdin=subprocess.PIPE,
@@ -100,17 +90,17 @@ class ChildProcess:
         self._questions: queue.SimpleQueue[Data | None] = queue.SimpleQueue()
         self._pieces: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._unread = bytearray()
-        self._printed = _Capped()
+        self._printed = Capped()
         self._is_over = False
-        _limit_memory(self._process.pid, memory_bytes)
+        limit_memory(self._process.pid, memory_bytes)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._threads = [
-            _started(_write, self._process.stdin, self._questions),
-            _started(_read, self._process.stdout, lambda piece: _put_where_room_is(self._pieces, piece)),
+            started(write, self._process.stdin, self._questions),
+            started(read, self._process.stdout, lambda piece: put_where_room_is(self._pieces, piece)),
         ]
         if self._process.stderr is not None:
-            self._threads.append(_started(_read, self._process.stderr, self._printed.add))
+            self._threads.append(started(read, self._process.stderr, self._printed.add))
 
     def __enter__(self) -> ChildProcess:
         return self
@@ -297,197 +287,11 @@ def signal_name(number: int) -> str:
     return f"signal {number}"
 
 
-class _Capped:
-    """A long output of which the beginning and the end are kept."""
-
-    def __init__(self) -> None:
-        self._head, self._tail, self._left_out = bytearray(), bytearray(), 0
-
-    def add(self, piece: bytes) -> None:
-        room = _HEAD_BYTES - len(self._head)
-        self._head += piece[:room]
-        self._tail += piece[room:] if room < len(piece) else b""
-        surplus = max(0, len(self._tail) - _TAIL_BYTES)
-        self._left_out += surplus
-        del self._tail[:surplus]
-
-    def text(self) -> str:
-        head, tail = (bytes(part).decode(errors="replace") for part in (self._head, self._tail))
-        return f"{head}\n… {self._left_out} bytes left out …\n{tail}" if self._left_out else head + tail
-
-
-class _Family:
-    """A child and all processes that it has started, also those that have left its group and session.
-
-    They are found by who started whom. Where a process in that chain has died, its children belong to the next
-    living process above that adopts them: the child (see `backprop.child_process`), or this process if it
-    adopts.
-    """
-
-    def __init__(self, adopts: bool) -> None:
-        self._adopts = adopts and sys.platform == "linux"
-        self._child = 0
-        self._others: set[int] = set()
-        self._adopted_before = _set_adopting(True) if self._adopts else False
-
-    def take_in(self, child: int) -> None:
-        """The child has just been started: what else this process has started so far is none of its family."""
-        self._child = child
-        if self._adopts:
-            import psutil
-
-            self._others = {process.pid for process in psutil.Process().children()} - {child}
-
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
-        """Kill all of them. Each is stopped when it is found, so that none starts others meanwhile."""
-        import psutil
-
-        deadline = time.monotonic() + _END_S
-        found: dict[int, psutil.Process] = {}
-        in_vain = 0
-        while in_vain < _LOOKS and time.monotonic() < deadline:
-            try:
-                new = [each for each in self._living(process) if each.pid not in found]
-            except psutil.Error:  # one of them ended while it was looked at
-                continue
-            in_vain = 0 if new else in_vain + 1
-            for each in new:
-                found[each.pid] = each
-                if hasattr(signal, "SIGSTOP"):
-                    with contextlib.suppress(psutil.Error, OSError):
-                        each.suspend()
-        if hasattr(os, "killpg"):
-            with contextlib.suppress(OSError):
-                os.killpg(self._child, signal.SIGKILL)
-        for each in found.values():
-            with contextlib.suppress(psutil.Error):
-                each.kill()
-        if process.poll() is None:
-            process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_END_S)
-        if self._adopts:
-            _reap(found.keys() - {self._child})
-            _set_adopting(self._adopted_before)
-
-    def _living(self, process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-        """The living members of the family. Raises `psutil.Error` where one ends meanwhile."""
-        import psutil
-
-        if self._adopts:
-            others = [psutil.Process(number) for number in self._others if psutil.pid_exists(number)]
-            foreign = {each.pid for other in others for each in (other, *other.children(recursive=True))}
-            everything = psutil.Process().children(recursive=True)
-            return [each for each in everything if each.pid not in foreign]
-        if process.poll() is None:
-            child = psutil.Process(self._child)
-            return [child, *child.children(recursive=True)]
-        return []
-
-
-def _reap(process_ids: set[int]) -> None:
-    """Collect the exit codes of killed processes that this process has adopted or is about to adopt."""
-    import psutil
-
-    deadline = time.monotonic() + _LAST_WORDS_S
-    while process_ids and time.monotonic() < deadline:
-        for number in process_ids:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(number, os.WNOHANG)
-        process_ids = {number for number in process_ids if psutil.pid_exists(number)}
-        time.sleep(0.002 if process_ids else 0)
-
-
-def _set_adopting(wanted: bool) -> bool:
-    """Whether this process adopted orphans of its descendants so far; from now on it does as `wanted`."""
-    import ctypes
-
-    before = ctypes.c_int(0)
-    prctl = ctypes.CDLL(None).prctl
-    prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
-    prctl(_PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0)
-    return bool(before.value)
-
-
-def _limit_memory(process_id: int, memory_bytes: float | None) -> None:
-    """Let allocations beyond the limit fail in that process, before the system has to kill something."""
-    if memory_bytes is None or sys.platform != "linux":
-        return
-    import resource
-
-    with contextlib.suppress(ValueError, OSError):  # beyond a limit that the system sets, or it has died
-        limit = int(memory_bytes)
-        resource.prlimit(process_id, resource.RLIMIT_DATA, (limit, limit))
-
-
 def _python_path() -> str:
     """The project, importable wherever the parent was started, before what the parent's environment names."""
-    project = str(Path(__file__).resolve().parents[1])
+    project = str(Path(__file__).resolve().parents[2])
     inherited = os.environ.get("PYTHONPATH")
     return os.pathsep.join([project, inherited] if inherited else [project])
 
 
-# The threads that move bytes, so that no side ever waits for the other without a limit ------------------
-
-
-def _started(work: Callable[..., None], *arguments: Any) -> threading.Thread:
-    thread = threading.Thread(target=work, args=arguments, daemon=True)
-    thread.start()
-    return thread
-
-
-def _write(pipe: IO[bytes], questions: queue.SimpleQueue[Data | None]) -> None:
-    """Write what is in the queue, until there is None; a child that has gone is noticed by who reads."""
-    with contextlib.suppress(OSError, ValueError):
-        while (parts := questions.get()) is not None:
-            for part in parts:
-                left = memoryview(part)
-                while left:
-                    left = left[pipe.write(left) :]
-    with contextlib.suppress(OSError):
-        pipe.close()
-
-
-def _put_where_room_is(pieces: queue.SimpleQueue[bytes], piece: bytes) -> None:
-    """Wait while many pieces are ahead.
-
-    A `queue.Queue` of limited size could do that, but its lock stays taken for ever where Ctrl-C comes at the moment
-    in which it was taken: the next who looks into the queue would then wait for ever.
-    """
-    while piece and pieces.qsize() >= _PIECES_AHEAD:
-        time.sleep(_ROOM_S)
-    pieces.put(piece)
-
-
-def _read(pipe: IO[bytes], add: Callable[[bytes], None]) -> None:
-    """Hand on every piece that comes; an empty one is the end."""
-    with contextlib.suppress(OSError, ValueError):
-        while piece := pipe.read(_PIECE):
-            add(piece)
-    add(b"")
-
-
-# In the child --------------------------------------------------------------------------------------------
-
-
-def tie_to_parent() -> None:
-    """Let the kernel kill this process when its parent dies, even while it is stopped; Linux only.
-
-    A process below this one whose own parent dies becomes a child of this one, so that the parent finds all of them
-    when it ends this one.
-    """
-    if sys.platform == "linux":
-        import ctypes
-
-        prctl = ctypes.CDLL(None).prctl
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        if os.getppid() == 1:  # the parent was gone before the kernel was told
-            sys.exit(1)
-
-
-def private_output() -> IO[str]:
-    """The pipe to the parent; whatever prints to standard output from now on goes to standard error."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return answers
+__all__ = ["ChildError", "ChildProcess", "ending", "private_output", "signal_name", "tie_to_parent"]
