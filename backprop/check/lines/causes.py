@@ -189,11 +189,12 @@ def _slope(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
     for group in search.whole if aheads else ():
         events = [next((e for e in group.events if order[e] > order[each]), None) for each in aheads]
         is_next = re.search(rf"(?<!\w){re.escape(seen.name)}(?!\w)", group.site.text)
-        after = [each for each in events if each is not None and values[each].shape == seen.shape]
+        pairs = zip(events, aheads, strict=True)
+        after = [one for one, of in pairs if one is not None and values[one].shape == values[of].shape]
         if not is_next or len(after) < len(aheads):
             continue
-        slopes = [search.truth.entries(each, MOST_ENTRIES) for each in after]
-        if any(each is None for each in slopes):
+        slopes = [dy for each in after if (dy := search.truth.entries(each, MOST_ENTRIES)) is not None]
+        if len(slopes) < len(aheads):
             continue
         dy, y = np.concatenate(slopes), np.concatenate([values[each].reshape(-1) for each in after])
         clear = np.abs(dy) > 1e-2 * np.max(np.abs(dy))

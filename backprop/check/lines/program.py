@@ -119,9 +119,10 @@ def _with_probes(
     A notebook compiles each statement of a cell by itself, which gives other code to what its imports name.
     """
     tree, sites = instrument(source, path)
-    statements = [ast.Module([each], []) for each in ast.parse(source, path).body]
+    units: list[str | ast.Module] = [source]
+    units += [ast.Module([each], []) for each in ast.parse(source, path).body]
     old: dict[Key, set[bytes]] = {}
-    for code in (source, *statements):
+    for code in units:
         for key, own in _codes(compile(code, path, "exec")).items():
             old.setdefault(key, set()).add(own.co_code)
     return old, _codes(compile(tree, path, "exec")), sites
@@ -251,8 +252,8 @@ class Program:
                 returned = None if recorder.out is None else self.loss_of(recorder.out, point)
         loss = array_of(returned)
         if loss is None or loss.size != 1 or not np.all(np.isfinite(loss)):
-            number = loss is not None and loss.size == 1
-            self.refused = f"The loss is {float(loss.reshape(())) if number else describe(returned)}"
+            seen = describe(returned) if loss is None or loss.size != 1 else float(loss.reshape(()))
+            self.refused = f"The loss is {seen}"
             return None
         try:
             found = read_answer(gradient, self.structure)

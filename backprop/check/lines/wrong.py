@@ -102,7 +102,7 @@ def executions(repair: Repair, seen: Wrong, search: Search) -> tuple[list[Event]
     slopes = [truth.entries(ahead, FEWEST) for _, ahead in pairs]
     got = [np.asarray(base[back], np.float64).reshape(-1) for back, _ in pairs]
     known = [each / repair.factor for each in slopes if each is not None]
-    if list(map(len, known)) != list(map(len, got)):
+    if list(map(len, known)) != list(map(len, got)) or any(one not in search.order for _, one in pairs):
         return [], seen.known, seen.got
     values = np.concatenate(known)
     tolerance = np.full(len(values), truth.rtol * max(float(np.max(np.abs(values))), 1e-300) + truth.noise)
