@@ -9,7 +9,8 @@ import psutil
 import pytest
 from processes import marked
 
-from backprop.child_process import ChildError, ChildProcess, ending, signal_name
+from backprop.child_process import ChildError, ChildProcess, signal_name
+from backprop.child_process.process import ending
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="groups and signals of POSIX")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="adoption of orphans is Linux's")

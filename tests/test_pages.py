@@ -1,6 +1,7 @@
 """What README and docs/ show is so: commands can be typed, code runs, tables are those of results/reference."""
 
 import itertools
+import json
 import re
 import shlex
 import tomllib
@@ -169,6 +170,13 @@ def test_the_tables_of_a_page_are_those_of_the_reference_runs(page):
     assert update_pages.updated(PAGES[page], lambda command, folder: None) == PAGES[page]
 
 
+def test_the_command_of_every_committed_run_writes_into_a_folder_of_the_project():
+    journals = sorted((ROOT / "results" / "reference").rglob("records.jsonl"))
+    for journal in journals:
+        command = json.loads(journal.read_text(encoding="utf-8").partition("\n")[0])["command"]
+        assert re.search(r" --out (?!/)\S+", command), (journal, command)
+
+
 def test_a_figure_that_is_not_of_the_reference_run_is_noticed():
     marked = "<!-- results/reference/check/suite.json -->\n| wrong gradients found | 1 of 310 |\n<!-- end -->"
     assert update_pages.updated(marked) != marked
@@ -276,6 +284,8 @@ def test_a_built_page_explains_every_command_and_every_kind_of_mistake():
         assert f"## `backprop {name}`" in built
         for option in command.params:
             assert option.param_type_name == "argument" or option.opts[0] in built
+        example = command.epilog.strip().splitlines()[0].strip()
+        assert re.search(rf"\*\*Examples\*\*:\n\n```text\n{re.escape(example)}\n", built)
     assert build_docs.kinds().count("## ") == len(KINDS)
 
 

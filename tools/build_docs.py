@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -60,10 +61,16 @@ def commands() -> str:
         "backprop",
     ]
     printed = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout
-    sections = html.unescape(printed).split("\n## ")[1:]
+    printed = re.sub(r"(?m)(?:^  backprop .*\n)+", _as_block, html.unescape(printed))
+    sections = printed.split("\n## ")[1:]
     listed = [section.split("\n", 3)[::2] for section in sections]
     rows = [f"- [{title}](#{title.strip('`').replace(' ', '-')}): {summary}" for title, summary in listed]
     return "\n\n## ".join(["\n".join(rows), *map(str.strip, sections)])
+
+
+def _as_block(examples: re.Match[str]) -> str:
+    """The examples of a command as a code block: as a paragraph they would run together."""
+    return f"**Examples**:\n\n```text\n{textwrap.dedent(examples[0])}```\n"
 
 
 def kinds() -> str:
@@ -101,7 +108,7 @@ def rungs() -> str:
     rows = []
     for name, why in table.items():
         declined = [kind for kind, reason in why.items() if reason is not None]
-        rows.append(f"| `{name}` | {', '.join(declined) or 'takes all of them'} |")
+        rows.append(f"| `{name}` | {', '.join(declined) or 'none'} |")
         said |= {reason: "" for reason in why.values() if reason is not None}
     head = [f"Tried with {', '.join(SMALL)}.", "", "| strategy | declines |", "|---|---|"]
     return "\n".join([*head, *rows, "", "Why:", "", *(f"- {one}" for one in said)])

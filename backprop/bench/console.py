@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.segment import Segment, SegmentLines
+from rich.style import Style
 from rich.styled import Styled
 
 from backprop.bench import units
@@ -27,9 +28,9 @@ _STYLES = {"ok": "green", "disagrees": "bold red", "crashed": "red", "out-of-mem
 
 
 class _Console(Console):
-    def print(self, *objects: Any, style: str = "", **options: Any) -> None:
+    def print(self, *objects: Any, style: str | Style | None = None, **options: Any) -> None:
         """Print without blanks at the ends of lines, which Rich leaves where it wraps a text or fills a column."""
-        lines = self.render_lines(Styled(Group(*objects or ("",)), style), pad=False)
+        lines = self.render_lines(Styled(Group(*objects or ("",)), style or ""), pad=False)
         for line in lines:
             while line and not line[-1].text.strip():
                 line.pop()

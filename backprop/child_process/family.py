@@ -1,4 +1,4 @@
-"""A child with all processes that it has started: found and ended together, and tied to its parent."""
+"""A child process and all that it has started, found and ended together."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from backprop.child_process.child import GET_CHILD_SUBREAPER, SET_CHILD_SUBREAPER
+
 if TYPE_CHECKING:
     import psutil
 
-_LAST_WORDS_S = 1.0
 _END_S = 10.0
-_LOOKS = 3  # in vain, one after another: a process whose parent has just died is missed by a single one
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 1, 36, 37
+"""The longest that ending all of them may take."""
+_REAP_S = 1.0
+"""The longest that their exit codes are waited for."""
+_LOOKS = 3
+"""In vain, one after another: a process whose parent has just died is missed by a single one."""
 
 
 class Family:
@@ -92,7 +96,7 @@ def _reap(process_ids: set[int]) -> None:
     """Collect the exit codes of killed processes that this process has adopted or is about to adopt."""
     import psutil
 
-    deadline = time.monotonic() + _LAST_WORDS_S
+    deadline = time.monotonic() + _REAP_S
     while process_ids and time.monotonic() < deadline:
         for number in process_ids:
             with contextlib.suppress(ChildProcessError):
@@ -107,25 +111,9 @@ def _set_adopting(wanted: bool) -> bool:
 
     before = ctypes.c_int(0)
     prctl = ctypes.CDLL(None).prctl
-    prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
-    prctl(_PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0)
+    prctl(GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
+    prctl(SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0)
     return bool(before.value)
-
-
-def tie_to_parent() -> None:
-    """Let the kernel kill this process when its parent dies, even while it is stopped; Linux only.
-
-    A process below this one whose own parent dies becomes a child of this one, so that the parent finds all of them
-    when it ends this one.
-    """
-    if sys.platform == "linux":
-        import ctypes
-
-        prctl = ctypes.CDLL(None).prctl
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        if os.getppid() == 1:  # the parent was gone before the kernel was told
-            sys.exit(1)
 
 
 def limit_memory(process_id: int, memory_bytes: float | None) -> None:

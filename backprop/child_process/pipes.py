@@ -1,9 +1,8 @@
-"""The pipes between a process and its child: threads move the bytes, so that no side waits for ever for the other."""
+"""The threads that move bytes, so that no side ever waits for the other without a limit."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
 import time
@@ -13,34 +12,17 @@ from typing import IO, Any
 Data = Sequence[bytes | bytearray | memoryview]
 
 _PIECE = 2**16
-_PIECES_AHEAD = 16  # of answers that nobody has asked for yet; then the child waits
+"""What is read at once: as much as a pipe of Linux holds."""
+_PIECES_AHEAD = 16
+"""Of answers that nobody has asked for yet; then the child waits."""
 _HEAD_BYTES, _TAIL_BYTES = 100_000, 10_000
+"""What is kept of the beginning and of the end of what a child prints."""
 _ROOM_S = 0.002
-
-
-class Capped:
-    """A long output of which the beginning and the end are kept."""
-
-    def __init__(self) -> None:
-        self._head, self._tail, self._left_out = bytearray(), bytearray(), 0
-
-    def add(self, piece: bytes) -> None:
-        """Take in what was printed next."""
-        room = _HEAD_BYTES - len(self._head)
-        self._head += piece[:room]
-        self._tail += piece[room:] if room < len(piece) else b""
-        surplus = max(0, len(self._tail) - _TAIL_BYTES)
-        self._left_out += surplus
-        del self._tail[:surplus]
-
-    def text(self) -> str:
-        """What is kept, with the number of bytes that were left out between."""
-        head, tail = (bytes(part).decode(errors="replace") for part in (self._head, self._tail))
-        return f"{head}\n… {self._left_out} bytes left out …\n{tail}" if self._left_out else head + tail
+"""Between two looks at whether there is room for a piece."""
 
 
 def started(work: Callable[..., None], *arguments: Any) -> threading.Thread:
-    """A thread that does the work and keeps no process alive."""
+    """A thread that does this work and does not keep the process alive."""
     thread = threading.Thread(target=work, args=arguments, daemon=True)
     thread.start()
     return thread
@@ -77,8 +59,22 @@ def read(pipe: IO[bytes], add: Callable[[bytes], None]) -> None:
     add(b"")
 
 
-def private_output() -> IO[str]:
-    """The pipe to the parent; whatever prints to standard output from now on goes to standard error."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return answers
+class Capped:
+    """A long output of which the beginning and the end are kept."""
+
+    def __init__(self) -> None:
+        self._head, self._tail, self._left_out = bytearray(), bytearray(), 0
+
+    def add(self, piece: bytes) -> None:
+        """Take in the next piece."""
+        room = _HEAD_BYTES - len(self._head)
+        self._head += piece[:room]
+        self._tail += piece[room:] if room < len(piece) else b""
+        surplus = max(0, len(self._tail) - _TAIL_BYTES)
+        self._left_out += surplus
+        del self._tail[:surplus]
+
+    def text(self) -> str:
+        """What is kept, with how much was left out between."""
+        head, tail = (bytes(part).decode(errors="replace") for part in (self._head, self._tail))
+        return f"{head}\n… {self._left_out} bytes left out …\n{tail}" if self._left_out else head + tail

@@ -151,7 +151,7 @@ def trace(strategy: Strategy[Any], network: Network, params: Parameters, batch: 
     if missing is not None:
         raise UnsupportedError(
             f"The strategy {strategy.name} cannot be explained: it does not compute {missing} with NumPy from the "
-            f"derivatives that the layers give; expected one that does, such as {' or '.join(ladder())}."
+            f"derivatives that the layers give; expected one that does, such as {', '.join(ladder())}."
         )
     if recorder.samples.strange is not None:
         raise UnsupportedError(

@@ -151,7 +151,7 @@ class Chain(ABC):
         """Forward passes that take as many steps as `times` passes through each layer."""
         return math.ceil(sum(share * own for share, own in zip(self.step_shares, times, strict=True)))
 
-    def layers_covector_traffic(self, n: int) -> int:
+    def layers_traffic(self, n: int) -> int:
         """The numbers that are moved to make the factors through which parameters enter, and inputs but the first."""
         return sum(
             (1 + (k > 0)) * layer.covector_traffic(n, i, o) for k, (layer, i, o) in enumerate(self.sized)

@@ -136,11 +136,21 @@ class Composed(Chain, Layer):
         for layer, _, b in self.sized:
             done += o * layer.parameter_count
             most = max(most, done + b * layer.parameter_count)
-        return n * most * itemsize + self.input_factor_bytes(n, i, o, itemsize)
+        return self._tails_bytes(n, o, itemsize) + max(n * most * itemsize, self._inner_bytes(n, itemsize))
 
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The Jacobian, and those of the outputs by what every layer inside makes."""
-        return n * (o * i + sum(o * a + b for _, a, b in self.sized)) * itemsize
+        """The Jacobian, those of the outputs by what every layer inside makes, and of one layer its own."""
+        return n * o * i * itemsize + self._tails_bytes(n, o, itemsize) + self._inner_bytes(n, itemsize)
+
+    def _tails_bytes(self, n: int, o: int, itemsize: int) -> int:
+        """The Jacobians of the outputs by themselves and by what every layer inside reads, and what it makes."""
+        return n * (o * o + sum(o * a + b for _, a, b in self.sized)) * itemsize
+
+    def _inner_bytes(self, n: int, itemsize: int) -> int:
+        """The most of the Jacobian by the input of a layer inside."""
+        return max(
+            n * a * b * itemsize + layer.jacobian_bytes(n, a, b, itemsize) for layer, a, b in self.sized
+        )
 
     def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """Those of the outputs by what every layer inside makes, and of one layer its own."""
@@ -148,7 +158,7 @@ class Composed(Chain, Layer):
             n * b * max(a, layer.parameter_count) * itemsize + layer.jacobian_bytes(n, a, b, itemsize)
             for layer, a, b in self.sized
         )
-        return self.input_factor_bytes(n, i, o, itemsize) + max(own)
+        return self._tails_bytes(n, o, itemsize) + max(own)
 
     def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """An output and a dx of every layer inside, and what those plan themselves."""

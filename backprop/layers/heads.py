@@ -227,9 +227,13 @@ class Heads(Remembering[Found], OverTokens):
         return itemsize * self._token_numbers(n, max(self.heads, self.features))
 
     def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
-        """The memory; q̇, k̇ and v̇; and either ṗ with a product of its size, or ȧ twice with ẏ in two parts."""
+        """The memory; q̇, k̇ and v̇; and either ṗ with a product of its size, or ȧ with ẏ, in two parts where θ moves.
+
+        Of several heads ȧ is there twice: it is copied to have them side by side.
+        """
         rows, block = n * (directions or 1) * self.tokens, self.heads * self.tokens
-        most = max(4 * self.key + 2 * block, 5 * self.key + block + 2 * self.features)
+        heads, parts = 1 + (self.heads > 1), 2 - (directions is not None)
+        most = max(4 * self.key + 2 * block, (3 + heads) * self.key + block + parts * self.features)
         return itemsize * (self.memory_numbers(n) + rows * most)
 
     def entered_numbers(self, *, by_input: bool = False) -> tuple[int, ...]:

@@ -106,7 +106,8 @@ class Kernels(OfShape):
         """W[q,k] where the window of a place has the input, (n, o, i)."""
         out = self._jacobian(x, y, out)
         g, (rows, columns), (_, h, w) = self.groups, self.windows.places, self.shape
-        axes = out.reshape(len(x), g, -1, rows, columns, g, self.shape[0] // g, h, w)
+        q = self.outputs // g  # and not -1, of which a batch of no samples says nothing
+        axes = out.reshape(len(x), g, q, rows, columns, g, self.shape[0] // g, h, w)
         kernels = params["W"].reshape(g, -1, self.shape[0] // g, math.prod(self.size))
         for k, tap in enumerate(self.windows.taps):
             at_tap = axes[:, :, :, *tap.places, :, :, *tap.inputs]
@@ -120,12 +121,13 @@ class Kernels(OfShape):
         """∂y/∂W (n, o, q, l, u, v) holds the window of the place for its own kernel, ∂y/∂b (n, o, q) ones."""
         n, jacobians = len(x), self._jacobians(x, y, out)
         g, a, (rows, columns) = self.groups, self.shape[0] // self.groups, self.windows.places
-        axes = jacobians["W"].reshape(n, g, -1, rows, columns, g, self.outputs // g, a, math.prod(self.size))
+        q = self.outputs // g
+        axes = jacobians["W"].reshape(n, g, q, rows, columns, g, q, a, math.prod(self.size))
         image = x.reshape(n, g, 1, a, *self.shape[1:])
         for k, tap in enumerate(self.windows.taps):
             at_tap = axes[:, :, :, *tap.places, ..., k]
             np.einsum("ngqstgql->ngqlst", at_tap)[...] = image[..., *tap.inputs]
-        np.einsum("nqsq->nqs", jacobians["b"].reshape(n, self.outputs, -1, self.outputs))[...] = 1
+        np.einsum("nqsq->nqs", jacobians["b"].reshape(n, self.outputs, rows * columns, self.outputs))[...] = 1
         return jacobians
 
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:

@@ -98,7 +98,7 @@ class BatchedJacobian(Strategy[Plan]):
             flops=network.forward_flops(n) + chain + n * c * (extended + 2 * weights),
             bytes_moved=(1 if self.route == "blas" else 2)
             * size
-            * (n * c * weights + network.layers_covector_traffic(n)),
+            * (n * c * weights + network.layers_traffic(n)),
             peak_bytes=size * (n * c * weights + weights)
             + buffers
             + max(

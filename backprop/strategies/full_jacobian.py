@@ -90,7 +90,7 @@ class FullJacobian(Strategy[Plan]):
             flops, moved, transient = _matrix_chains(network)
         return Cost(
             flops=network.forward_flops(n) + n * flops,
-            bytes_moved=size * (n * moved + network.layers_covector_traffic(n)),
+            bytes_moved=size * (n * moved + network.layers_traffic(n)),
             peak_bytes=size * (factors + jacobians + 2 * weights)
             + max(
                 network.evaluation_bytes(1, size),

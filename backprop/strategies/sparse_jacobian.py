@@ -77,7 +77,7 @@ class SparseJacobian(Strategy[Plan]):
         jacobians = nonzeros * samples * (size + _INDEX_BYTES) + weights * _INDEX_BYTES
         return Cost(
             flops=network.forward_flops(n) + 2 * n * (factors + nonzeros) + blocks * weights,
-            bytes_moved=n * size * (factors + network.layers_covector_traffic(1))
+            bytes_moved=n * size * (factors + network.layers_traffic(1))
             + blocks * (2 * jacobians + 3 * size * weights),
             peak_bytes=size * (weights + samples * network.units)
             + jacobians

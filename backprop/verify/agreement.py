@@ -94,7 +94,9 @@ def norm(array: Array) -> float:
     """The Euclidean norm of all entries in float64 or wider, without overflow or underflow of the squares."""
     wide = np.ravel(array).astype(np.result_type(array, np.float64), copy=False)
     with np.errstate(over="ignore", under="ignore"):
-        size = float(np.linalg.norm(wide))
+        size = float(
+            np.sqrt(np.vdot(wide, wide).real)
+        )  # np.linalg.norm takes twice the time for small arrays
     if _SQUARES_FIT[0] < size < _SQUARES_FIT[1]:
         return size
     largest = np.max(np.abs(wide), initial=0)

@@ -1,5 +1,7 @@
 """A cell becomes a row whatever its strategy does, and nothing runs that does not fit its budget."""
 
+import signal
+
 import numpy as np
 import pytest
 from planted.failing import (
@@ -68,10 +70,11 @@ def test_a_wrong_gradient_is_measured_all_the_same(measure):
     assert row.test_accuracy is not None
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="the system has no alarm signals")
 def test_a_call_that_does_not_end_is_ended_with_the_time_budget_and_the_next_cell_is_measured(measure):
-    done = measure([Endless(), "short-form"], time="50ms", only_verify=True)
+    done = measure([Endless(), "short-form"], only_verify=True)
     assert done.rows["endless"].status == "timed-out"
-    assert done.rows["endless"].reason == "it was not over within 50 ms"
+    assert done.rows["endless"].reason == "it was not over within 60 s"
     assert done.rows["short-form"].status == "ok"
 
 

@@ -2,8 +2,6 @@
 
 import math
 
-import pytest
-from command import backprop
 from rows import record
 
 from backprop import Network
@@ -43,15 +41,3 @@ def test_a_cell_without_a_prediction_counts_with_its_starts():
     unknown = record("unknown", status="predicted", predicted_time_s=None)
     assert math.isfinite(group_seconds([unknown], SCENARIO, SCHEDULE, 0.5))
     assert group_seconds([unknown], SCENARIO, SCHEDULE, 0.5) > 6 * 0.5
-
-
-@pytest.mark.processes
-def test_a_run_says_how_long_it_will_take_before_it_starts(tmp_path):
-    suite = tmp_path / "tiny.toml"
-    suite.write_text(
-        'networks = ["4-3-2"]\nstrategies = ["short-form"]\nstarts = 3\nturns = 2', encoding="utf-8"
-    )
-    done = backprop("run", "--suite", suite.name, "--out", "run", cwd=tmp_path)
-    assert done.code == 0, done.err
-    first = done.err.splitlines()[0]
-    assert "Suite tiny: 1 cell in 1 scenario, about" in first

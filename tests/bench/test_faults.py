@@ -1,8 +1,10 @@
 """A real run of strategies that take their processes with them: each becomes a row, and the run goes on."""
 
+import json
 import signal
 
 import pytest
+from command import backprop
 from planted import dying, failing, wrong
 
 from backprop.bench.journal import read_journal
@@ -67,11 +69,11 @@ def test_every_fault_is_a_row_with_its_reason_and_the_run_goes_on(instrument):
     assert not instrument.processes()
 
 
-def test_what_does_not_fit_the_budget_is_predicted_and_not_run(instrument):
+def test_what_does_not_fit_the_budget_is_predicted_and_not_run(tmp_path):
     arguments = ["--strategy", "full-jacobian", "--scenario", "toy", "--starts", "3", "--turns", "1"]
-    code, rows = instrument.run_json("run", *arguments, "--memory-budget", "1kB", "--out", "run")
-    (row,) = rows["records"]
-    assert code == 0
+    done = backprop("run", *arguments, "--memory-budget", "1kB", "--out", "run", "--json", cwd=tmp_path)
+    (row,) = json.loads(done.out)["records"]
+    assert done.code == 0
     assert (row["status"], row["reason"].endswith(EXPECTED["full-jacobian"][1])) == (
         "over-memory-budget",
         True,

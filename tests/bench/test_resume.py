@@ -8,11 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import pytest
+from command import backprop
+from instrument import Instrument
 from rows import described
 
+from backprop.bench import load as load_frame
 from backprop.bench.journal import NAME, Journal, read_journal
 from backprop.bench.report import write_reports
 
@@ -30,6 +35,23 @@ def cells(folder):
 
 def pairs(folder):
     return [(row.scenario, row.first, row.second, row.agrees) for row in read_journal(folder)[2]]
+
+
+def copied(run, instrument, keep=None):
+    """The journal of another run in the instrument's folder, up to `keep` bytes or the mark `keep`."""
+    folder = instrument.folder / "run"
+    folder.mkdir()
+    shutil.copy(run.folder / NAME, folder)
+    content = (folder / NAME).read_bytes()
+    if isinstance(keep, bytes):
+        keep = content.index(keep)
+    (folder / NAME).write_bytes(content[:keep])
+    return folder
+
+
+def again(instrument, *more, out="run"):
+    """The same `run` in the instrument's folder once more, in this process."""
+    return backprop("run", "--suite", "tiny.toml", "--out", out, *more, cwd=instrument.folder)
 
 
 def test_an_undisturbed_run_measures_every_cell_in_every_start(undisturbed):
@@ -51,6 +73,10 @@ def test_an_undisturbed_run_measures_every_cell_in_every_start(undisturbed):
         assert row["bandwidth_share"] > 0
         assert row["high_water_bytes"] > row["peak_bytes"] > 0
         assert row["prepare_peak_bytes"] <= row["peak_bytes"]
+
+
+def test_a_run_says_how_long_it_will_take_before_it_starts(undisturbed):
+    assert undisturbed.err.startswith("Suite tiny: 4 cells in 2 scenarios, about ")
 
 
 @pytest.mark.skipif(
@@ -109,32 +135,77 @@ def test_a_run_that_dies_leaves_no_stopped_worker_behind(instrument, how):
     instrument.wait_until(lambda: not instrument.processes())
 
 
-def test_ctrl_c_leaves_a_valid_partial_report_and_no_worker(instrument, undisturbed):
-    running = instrument.start("run", "--suite", "tiny.toml", "--out", "run", stderr=subprocess.PIPE)
-    folder = instrument.folder / "run"
-    journal = folder / NAME
-    instrument.wait_until(lambda: journal.exists() and b'"group"' in journal.read_bytes(), running)
+@dataclass
+class Interrupted:
+    """A run that got Ctrl-C once its first group was in the journal."""
+
+    folder: Path
+    code: int
+    out: str
+    err: str
+    left: list
+    """The processes that were still there a while after its end."""
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    made = Instrument(tmp_path_factory.mktemp("interrupted"))
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    running = made.start("run", "--suite", "tiny.toml", "--out", "run", **piped)
+    journal = made.folder / "run" / NAME
+    made.wait_until(lambda: journal.exists() and b'"group"' in journal.read_bytes(), running)
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=600)
-    assert running.returncode == 130
-    assert b"Interrupted; what was measured is kept." in said
-    assert b"Traceback" not in said
-    instrument.wait_until(lambda: not instrument.processes())
-    assert cells(folder) == cells(undisturbed.folder)[:2]
-    report = (folder / "report.md").read_text(encoding="utf-8")
+    out, err = running.communicate(timeout=600)
+    _, left = psutil.wait_procs(made.processes(), timeout=60)
+    return Interrupted(made.folder / "run", running.returncode, out.decode(), err.decode(), left)
+
+
+def test_ctrl_c_ends_a_run_with_a_code_and_a_line_and_leaves_no_worker(interrupted):
+    assert interrupted.code == 130
+    assert "Interrupted; what was measured is kept." in interrupted.err.splitlines()
+    assert "Traceback" not in interrupted.err
+    assert interrupted.left == []
+
+
+def test_what_was_measured_before_ctrl_c_is_in_the_journal_and_in_a_report(interrupted, undisturbed):
+    lines = (interrupted.folder / NAME).read_text(encoding="utf-8")
+    assert lines.endswith("\n")
+    assert all(json.loads(line, parse_constant=pytest.fail) for line in lines.splitlines())
+    assert cells(interrupted.folder) == cells(undisturbed.folder)[:2]
+    frame = load_frame(interrupted.folder)
+    assert set(frame.scenario) == {"4-3-2-batch-4"}
+    assert set(frame.status) == {"ok"}
+    assert (interrupted.folder / "results.csv").read_text(encoding="utf-8").count("\n") == 3
+    report = (interrupted.folder / "report.md").read_text(encoding="utf-8")
+    assert "| short-form |" in report
     assert "4-3-2-batch-4" in report
     assert "9-4-2-batch-4" not in report
-    code, out, err = instrument.run("run", "--suite", "tiny.toml", "--out", "run")
-    assert (code, out) == (2, "")
-    assert err.startswith("Error: An unfinished run lies in 'run'; expected --resume to go on, or --fresh")
+    assert "written: run/report.md" in interrupted.out
+
+
+def test_a_torn_last_line_does_not_keep_the_report_away(interrupted, tmp_path):
+    torn = (interrupted.folder / NAME).read_bytes() + b'{"kind": "record", "strat'
+    (tmp_path / NAME).write_bytes(torn)
+    done = backprop("report", ".", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert load_frame(tmp_path).equals(load_frame(interrupted.folder))
+
+
+def test_an_unfinished_run_goes_on_only_when_it_is_told_to_and_only_once(interrupted, instrument):
+    copied(interrupted, instrument)
+    done = again(instrument)
+    assert done.code == 2
+    expected = "Error: An unfinished run lies in 'run'; expected --resume to go on, or --fresh"
+    assert done.error_sentence.startswith(expected)
     running = instrument.start("run", "--suite", "tiny.toml", "--out", "run", "--resume")
     try:  # a second run, while the first is at work
         instrument.wait_until(lambda: len(instrument.processes()) > 1, running)
         for more in (["--resume"], []):
-            code, out, err = instrument.run("run", "--suite", "tiny.toml", "--out", "run", *more)
-            assert (code, out) == (2, "")
+            done = again(instrument, *more)
+            assert done.code == 2
             assert (
-                err == "Error: Another run is writing to 'run'; expected another folder, or to wait for it.\n"
+                done.error_sentence
+                == "Error: Another run is writing to 'run'; expected another folder, or to wait for it."
             )
     finally:
         running.kill()
@@ -151,22 +222,9 @@ def test_ctrl_c_before_anything_was_measured(instrument):
     assert "No cell was measured" in (instrument.folder / "run" / "report.md").read_text(encoding="utf-8")
 
 
-def copied(undisturbed, instrument, keep=None):
-    """The undisturbed run in the instrument's folder, its journal up to `keep` bytes or the mark `keep`."""
-    folder = instrument.folder / "run"
-    folder.mkdir()
-    shutil.copy(undisturbed.folder / NAME, folder)
-    content = (folder / NAME).read_bytes()
-    if isinstance(keep, bytes):
-        keep = content.index(keep)
-    (folder / NAME).write_bytes(content[:keep])
-    return folder
-
-
 def test_a_finished_run_resumed_measures_nothing(instrument, undisturbed):
     folder = copied(undisturbed, instrument)
-    code, _ = instrument.run_json("run", "--suite", "tiny.toml", "--out", "run", "--resume")
-    assert code == 0
+    assert again(instrument, "--resume").code == 0
     assert (folder / NAME).read_bytes() == (undisturbed.folder / NAME).read_bytes()
 
 
@@ -191,46 +249,43 @@ def test_a_finished_run_resumed_measures_nothing(instrument, undisturbed):
 def test_other_settings_are_refused(instrument, undisturbed, change, said):
     folder = copied(undisturbed, instrument, keep=b'{"kind": "end"')
     before = (folder / NAME).read_bytes()
-    code, out, err = instrument.run("run", "--suite", "tiny.toml", "--out", "run", "--resume", *change)
-    assert (code, out) == (2, "")
-    assert said in err
-    assert err.endswith("expected the same settings to go on.\n")
+    done = again(instrument, "--resume", *change)
+    assert done.code == 2
+    assert said in done.error_sentence
+    assert done.error_sentence.endswith("expected the same settings to go on.")
     assert (folder / NAME).read_bytes() == before
 
 
 def test_the_memory_budget_of_the_beginning_stays(instrument, undisturbed):
     copied(undisturbed, instrument, keep=b'{"kind": "end"')
-    code, _ = instrument.run_json(
-        "run", "--suite", "tiny.toml", "--out", "run", "--resume", "--memory-budget", "1B"
-    )
-    assert code == 0
+    assert again(instrument, "--resume", "--memory-budget", "1B").code == 0
 
 
 def test_resuming_a_folder_of_something_else_is_refused(instrument):
     (instrument.folder / "photos").mkdir()
     (instrument.folder / "photos" / "cat.png").write_bytes(b"cat")
-    code, out, err = instrument.run("run", "--suite", "tiny.toml", "--out", "photos", "--resume")
-    assert (code, out) == (2, "")
-    assert "holds no run to go on with" in err
+    done = again(instrument, "--resume", out="photos")
+    assert done.code == 2
+    assert "holds no run to go on with" in done.error_sentence
     assert [path.name for path in (instrument.folder / "photos").iterdir()] == ["cat.png"]
 
 
 def test_resuming_a_quick_look_is_refused(instrument):
     with Journal(instrument.folder / "run", described(command="pytest --benchmark-only")):
         pass
-    code, _, err = instrument.run("run", "--suite", "tiny.toml", "--out", "run", "--resume")
-    assert code == 2
-    assert "was not made by `backprop run`" in err
+    done = again(instrument, "--resume")
+    assert done.code == 2
+    assert "was not made by `backprop run`" in done.error_sentence
 
 
 def test_a_journal_with_a_line_that_is_no_row_is_not_resumed(instrument, undisturbed):
     folder = copied(undisturbed, instrument, keep=b'{"kind": "end"')
     text = (folder / NAME).read_text(encoding="utf-8")
     (folder / NAME).write_text(text.replace('"agrees": true', '"agrees": "yes"', 1), encoding="utf-8")
-    code, _, err = instrument.run("run", "--suite", "tiny.toml", "--out", "run", "--resume")
-    assert code == 2
-    assert err.startswith("Error: Line 2 of ")
-    assert "expected `bool | null`, got `str` - at `$.agrees`" in err
+    done = again(instrument, "--resume")
+    assert done.code == 2
+    assert done.error_sentence.startswith("Error: Line 2 of ")
+    assert "expected `bool | null`, got `str` - at `$.agrees`" in done.error_sentence
 
 
 def test_every_way_to_tear_a_journal_leaves_whole_groups(tmp_path, undisturbed):

@@ -9,7 +9,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from command import BACKPROP, Done, backprop, finish, run_python, start
+from command import BACKPROP, backprop, finish, run_python, start
 from threadpoolctl import threadpool_limits
 
 from backprop.bench.training.compare import evaluation_steps
@@ -184,36 +184,18 @@ MISTAKES = {
 }
 
 
-_MANY = """
-import contextlib, io, json, sys
-from backprop.bench.cli import main
-results = []
-for arguments in json.loads({arguments!r}):
-    sys.argv = ["backprop", *arguments]
-    out, err, code = io.StringIO(), io.StringIO(), 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code
-    results.append([code, out.getvalue(), err.getvalue()])
-json.dump(results, sys.stdout)
-"""
-"""Many command lines in one process: a process for each would take longer than all other tests of training."""
-
-
 @pytest.fixture(scope="module")
 def mistaken(tmp_path_factory):
     """What each mistake got, by its name, and the folder in which all were made."""
     folder = tmp_path_factory.mktemp("mistakes")
     (folder / "file").write_text("not a folder")
-    lines = [
-        ["train", *(() if name == "the threads" else ("--threads", "1")), *arguments]
+    results = {
+        name: backprop(
+            "train", *(() if name == "the threads" else ("--threads", "1")), *arguments, cwd=folder
+        )
         for name, (arguments, _) in MISTAKES.items()
-    ]
-    done = run_python(_MANY.format(arguments=json.dumps(lines)), cwd=folder)
-    assert done.code == 0, done.err
-    return dict(zip(MISTAKES, (Done(*result) for result in json.loads(done.out)), strict=True)), folder
+    }
+    return results, folder
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -162,8 +162,8 @@ def test_without_permission_to_stop_the_pools_are_given_time_to_fall_asleep(work
 
     slept = []
     with monkeypatch.context() as patched:
-        patched.setattr("backprop.child_process.os.kill", forbidden)
-        patched.setattr("backprop.child_process.time.sleep", slept.append)
+        patched.setattr("backprop.child_process.process.os.kill", forbidden)
+        patched.setattr("backprop.child_process.process.time.sleep", slept.append)
         worker.stop()
     assert not worker.can_stop
     assert len(slept) == 1

@@ -6,6 +6,8 @@ from over import part
 
 import backprop
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 RNG = np.random.default_rng(4)
 POINT = RNG.normal(size=(4, 3)), RNG.normal(size=(3, 2))
 

@@ -10,6 +10,8 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 import backprop
 from backprop.errors import CheckError
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 RNG = np.random.default_rng(5)
 MATRIX = RNG.standard_normal((3, 4))
 X = RNG.standard_normal(4)

@@ -8,6 +8,8 @@ import backprop
 from backprop.errors import CheckError
 from backprop.testing import assert_jvp
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 RNG = np.random.default_rng(7)
 X, W = RNG.normal(size=(3, 2)), RNG.normal(size=(2, 2))
 

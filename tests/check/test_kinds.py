@@ -8,6 +8,8 @@ from planted.layers.layer import every_layer
 import backprop
 from backprop.check import KINDS
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 RNG = np.random.default_rng(3)
 X, T = RNG.normal(size=(7, 4)), RNG.normal(size=(7, 3))
 POINT = {"W": RNG.normal(size=(4, 3)), "b": RNG.normal(size=3), "s": RNG.uniform(0.5, 2, 3)}

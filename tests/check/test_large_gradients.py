@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from over import part
 
 import backprop
 from backprop.check.numeric.tensors import locate
@@ -52,7 +53,9 @@ def column(w):
     return w
 
 
-@pytest.mark.parametrize("called", [function, black_box, float32_inside])
+@pytest.mark.parametrize(
+    "called", [function, black_box, pytest.param(float32_inside, marks=pytest.mark.sweep)]
+)
 def test_a_right_gradient_of_400_000_parameters_takes_at_most_200_calls(called):
     check = backprop.check_gradient(called, gradient, POINT, max_calls=10_000)
     assert sum(np.prod(tensor.shape, dtype=int) for tensor in check.tensors) == P
@@ -84,7 +87,7 @@ def test_a_relu_network_in_float32_alone_is_right_to_some_per_cent_within_200_ca
     assert any("noise hides its gradient" in note for note in strict.notes)
 
 
-@pytest.mark.parametrize("called", [function, black_box])
+@pytest.mark.parametrize("called", part([function, black_box], 2))
 def test_one_wrong_entry_is_found_and_named(called):
     check = backprop.check_gradient(called, with_mistake("W", entry), MIDDLE)
     assert [tensor.verdict for tensor in check.tensors] == ["wrong", "right"]

@@ -13,6 +13,8 @@ from backprop.check.network.returned import orders
 from backprop.check.trees import ends_of
 from backprop.errors import CheckError, UnknownNameError
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 NETWORK = Network.mlp(9, 7, 5)
 
 

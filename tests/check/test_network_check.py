@@ -12,6 +12,8 @@ from backprop import Network, Parameters
 from backprop.check.network import check_network_gradient
 from backprop.errors import CheckError, DtypeError, LabelError, NonFiniteError, ShapeError
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 RIGHT = compiled(source("relu", "cross-entropy"))
 RIGHT_TANH = compiled(source("tanh", "cross-entropy"))
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from outside.layers import LEAK, VJPOnly
 from outside.networks import NETWORKS, sample
+from over import part
 from tables import sentence
 
 import backprop
@@ -12,6 +13,8 @@ from backprop.check.network import check_network_gradient
 from backprop.errors import CheckError
 from backprop.layers import Linear, Softmax
 from backprop.losses import CrossEntropy
+
+pytestmark = pytest.mark.usefixtures("without_lines")
 
 DTYPES = ("float64", "float32")
 
@@ -79,9 +82,12 @@ def test_the_rounding_of_a_layer_with_own_parameters_is_small_and_not_zero(dtype
         assert 0 < tensor.tolerance < 1e4 * np.finfo(dtype).eps
 
 
+@pytest.mark.parametrize("seed", part(range(3), 3))
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_tensor_of_every_network_is_right_and_one_that_is_a_little_too_large_is_wrong(name, dtype):
+def test_every_tensor_of_every_network_is_right_and_one_that_is_a_little_too_large_is_wrong(
+    name, dtype, seed
+):
     network = NETWORKS[name]
 
     def gradient(spoilt=None):
@@ -92,11 +98,10 @@ def test_every_tensor_of_every_network_is_right_and_one_that_is_a_little_too_lar
 
         return function
 
-    for seed in range(3):
-        assert checked(network, gradient(), dtype, seed=seed).ok
-        for spoilt in network.layout.names:
-            found = checked(network, gradient(spoilt), dtype, seed=seed)
-            assert [each.name for each in found.tensors if each.verdict == "wrong"] == [spoilt]
+    assert checked(network, gradient(), dtype, seed=seed).ok
+    for spoilt in network.layout.names:
+        found = checked(network, gradient(spoilt), dtype, seed=seed)
+        assert [each.name for each in found.tensors if each.verdict == "wrong"] == [spoilt]
 
 
 SLIPS = {
@@ -110,15 +115,15 @@ SLIPS = {
 }
 
 
+@pytest.mark.parametrize("seed", part(range(2), 2))
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("slip", SLIPS)
-def test_a_slip_through_a_layer_from_outside_is_wrong_and_named_only_by_its_name(slip, dtype):
+def test_a_slip_through_a_layer_from_outside_is_wrong_and_named_only_by_its_name(slip, dtype, seed):
     hidden, kinds = SLIPS[slip]
-    for seed in range(2):
-        found = checked(NETWORKS[hidden], by_hand(hidden, slip), dtype, seed=seed)
-        assert found.verdict == "wrong"
-        certain = {finding.kind for finding in found.findings if finding.confidence == "certain"}
-        assert certain <= kinds, str(found)
+    found = checked(NETWORKS[hidden], by_hand(hidden, slip), dtype, seed=seed)
+    assert found.verdict == "wrong"
+    certain = {finding.kind for finding in found.findings if finding.confidence == "certain"}
+    assert certain <= kinds, str(found)
 
 
 def test_names_such_as_gamma_and_beta_are_taken():

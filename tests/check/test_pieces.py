@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from over import part
 from planted.models import MODELS
 
 import backprop
@@ -189,6 +190,10 @@ PIECES = {
 }
 
 
+BY_LINE = {"unknown", "layer-term-missing", "activation-derivative-formula"}
+"""The kinds for which the wrong line is looked for: it says what the mistake is."""
+
+
 @pytest.mark.parametrize("piece", PIECES, ids=lambda piece: piece.__name__)
 def test_a_right_piece_passes_as_it_stands(piece):
     check = piece(None)
@@ -198,13 +203,12 @@ def test_a_right_piece_passes_as_it_stands(piece):
 
 @pytest.mark.parametrize(
     ("piece", "slip"),
-    [
-        pytest.param(piece, slip, id=f"{piece.__name__}-{slip}")
-        for piece, slips in PIECES.items()
-        for slip in slips
-    ],
+    part([(piece, slip) for piece, slips in PIECES.items() for slip in slips], 2),
+    ids=lambda each: getattr(each, "__name__", each),
 )
-def test_a_slip_in_a_piece_is_found_and_called_what_it_is(piece, slip):
+def test_a_slip_in_a_piece_is_found_and_called_what_it_is(piece, slip, request):
+    if PIECES[piece][slip].isdisjoint(BY_LINE):
+        request.getfixturevalue("without_lines")
     check = piece(slip)
     assert check.verdict == "wrong"
     assert {finding.kind for finding in check.findings} == PIECES[piece][slip], check

@@ -8,6 +8,8 @@ from planted.layers.libraries import LIBRARIES, checked_in
 
 import backprop
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 LAYERS = every_layer()
 DTYPES = ("float64", "float32", "bfloat16")
 every_one = pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)

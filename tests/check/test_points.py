@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import scipy.optimize
 from findings import kinds
+from over import part
 from scipy.spatial.transform import Rotation
 
 import backprop
 from backprop.errors import CheckError
+
+pytestmark = pytest.mark.usefixtures("without_lines")
 
 RNG = np.random.default_rng(11)
 
@@ -402,7 +405,7 @@ def root_gradient(p):
     return 0.5 / np.sqrt(1 + p) * np.array([1, 2, 3, 4])
 
 
-@pytest.mark.parametrize("is_real", [False, True])
+@pytest.mark.parametrize("is_real", part([False, True], 2))
 @pytest.mark.parametrize(
     "bounds",
     [(0, 1), (np.zeros(4), np.ones(4)), scipy.optimize.Bounds(0, 1), [(0, 1)] * 4, {"x": (0, 1)}],

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from over import over
 
 from backprop.check.numeric.comparison import line_integral
 from backprop.check.numeric.directional import DirectionalCheck
@@ -169,7 +170,7 @@ def test_the_mean_of_a_right_claim_along_a_step_is_the_quotient_though_there_are
     assert wrong.off > wrong.error
 
 
-@pytest.mark.parametrize("distance", np.linspace(-0.019, 0.019, 40))
+@over(distance=np.linspace(-0.019, 0.019, 40))
 def test_one_jump_of_the_claim_anywhere_on_the_step_is_within_the_error_of_its_mean(distance):
     oracle = oracle_of(lambda x: np.abs(x[0] - 1 - distance), np.array([1.0]))
     ladder = Ladder(oracle, entry_direction(0, scales(oracle.structure, oracle.point)), np.array([1e-9]))

@@ -251,7 +251,7 @@ def test_a_line_that_has_only_a_pattern_takes_the_kind_that_a_trial_has_proven()
 
     check = backprop.check_vjp(scaled, without, (RNG.normal(size=(4, 6)),))
     (line,) = check.lines
-    assert (kinds(check), line.kind, line.message) == ({"x": "epsilon"}, "epsilon", "dx is to be dL/d(x).")
+    assert (kinds(check), line.kind, line.message) == ({"x": "epsilon"}, "epsilon", "dx should be dL/d(x).")
     assert line.evidence == check.findings[0].evidence
 
 

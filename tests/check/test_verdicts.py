@@ -1,9 +1,11 @@
 """Wrong is never called right, right never wrong, and what values cannot tell is undecided."""
 
 import warnings
+from itertools import product
 
 import numpy as np
 import pytest
+from over import over, part
 from scipy.sparse import diags_array
 from scipy.sparse.linalg import cg
 
@@ -32,8 +34,7 @@ PROFILES = {
 }
 
 
-@pytest.mark.parametrize("place", [100, 1e3, 1e5])
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(("profile", "place"), part(product(PROFILES, (100, 1e3, 1e5)), 2))
 def test_a_narrow_structure_far_from_zero_is_judged_by_its_own_scale(profile, place):
     shape, slope = PROFILES[profile]
     point = np.array([place + 0.7, 2 * place - 0.4])
@@ -173,7 +174,7 @@ def low(array):
     return np.ldexp(np.round(mantissa * 256) / 256, exponent)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", part(range(6), 3))
 def test_a_kernel_that_stores_eight_bits_is_not_called_wrong(seed):
     rng = np.random.default_rng(seed)
     weights = rng.normal(size=(3, 4))
@@ -238,7 +239,7 @@ def test_a_mask_that_hands_every_tied_maximum_the_whole_slope_is_wrong(as_array)
     assert verdict(function, shared(point) if as_array else shared, point) == "right"
 
 
-@pytest.mark.parametrize("as_array", [True, False])
+@pytest.mark.parametrize("as_array", part([False, True], 2))
 def test_one_mask_among_twenty_right_ties_is_wrong(as_array):
     point = np.repeat(np.arange(1.0, 23.0)[:, None], 3, axis=1)
     point[:, 0] -= 0.5
@@ -360,7 +361,7 @@ def test_other_names_and_more_keys_are_right_with_a_note():
 # --- names ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", part(range(4), 4))
 def test_weights_that_were_updated_too_early_are_not_called_lower_precision(seed):
     rng = np.random.default_rng(seed)
     x, target = rng.standard_normal(4), np.eye(3)[1]
@@ -413,8 +414,9 @@ def test_a_gradient_that_changes_the_function_is_named_and_nothing_more_is_calle
     assert check.calls < 20
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_a_random_function_is_noisy_and_has_no_state(seed):
+@pytest.mark.parametrize("seeds", part([(range(5),), (range(5, 20),)], 2), ids=["some seeds", "others"])
+@over(seed=lambda seeds: seeds)
+def test_a_random_function_is_noisy_and_has_no_state(seeds, seed):
     rng = np.random.default_rng(seed)
 
     def function(x):

@@ -8,6 +8,8 @@ import backprop
 from backprop.errors import CheckError, OptionError
 from backprop.testing import assert_step, assert_vjp
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 RNG = np.random.default_rng(7)
 X, W = RNG.normal(size=(5, 3)), RNG.normal(size=(3, 4))
 
@@ -422,35 +424,6 @@ def test_a_loss_of_scores_and_labels_is_a_step():
     scores = RNG.normal(size=(5, 4))
     assert backprop.check_step(hinge, (scores, labels)).ok
     assert backprop.check_step(hinge, {"scores": scores, "labels": labels}).ok
-
-
-def forgetful(W, b):
-    z = W @ np.arange(1.0, 4.0) + b
-    h = np.tanh(z)
-    loss = np.sum(h * h)
-    dh = 2 * h
-    dz = dh
-    return loss, np.outer(dz, np.arange(1.0, 4.0)), dz
-
-
-def test_the_line_of_a_wrong_step_is_named_and_of_a_right_one_none_is_looked_for():
-    point = {"W": np.random.default_rng(0).standard_normal((2, 3)) / 4, "b": np.zeros(2)}
-    check = backprop.check_step(forgetful, point)
-    assert check.verdict == "wrong"
-    (line,) = check.lines
-    assert (line.source, line.kind) == ("dz = dh", "activation-derivative-missing")
-    assert "dz = dh" in str(check)
-    right = backprop.check_step(lambda W, b: (np.sum(W * W) + b @ b, 2 * W, 2 * b), point)
-    assert (right.verdict, right.lines) == ("right", None)
-
-
-def test_a_step_without_source_keeps_its_verdict():
-    names = {"np": np}
-    exec("def step(w):\n    d = 3 * w\n    return np.sum(w * w), d", names)
-    check = backprop.check_step(names["step"], np.arange(1.0, 4.0))
-    assert check.verdict == "wrong"
-    assert not check.lines
-    assert check.lines.note
 
 
 def rnn_forward(x, a0, parameters):

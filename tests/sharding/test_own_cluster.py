@@ -11,6 +11,7 @@ from processes import marked
 from backprop import find_strategy, installed_strategies
 from backprop.errors import UnknownNameError
 from backprop.registry import known_peers, select_strategies
+from backprop.sharding.cluster import open_client
 
 pytestmark = pytest.mark.processes
 
@@ -77,16 +78,12 @@ time.sleep(600)
 
 
 def test_verify_compares_it_where_it_is_named(tmp_path):
-    done = backprop(
-        "verify",
-        "--strategy",
-        "sharded",
-        "--strategy",
-        "short-form",
-        "--scenario",
-        "toy",
-        "--json",
-        cwd=tmp_path,
-    )
+    """On one cluster, which Dask's configuration names: one of its own would be started for every plan."""
+    import dask
+
+    client, opened = open_client(2)
+    with opened, dask.config.set({"scheduler-address": client.scheduler.address}):
+        names = ("--strategy", "sharded", "--strategy", "short-form")
+        done = backprop("verify", *names, "--scenario", "toy", "--json", cwd=tmp_path)
     assert done.code == 0, done.err
     assert '"strategy": "sharded"' in done.out

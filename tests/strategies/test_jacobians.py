@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tables import DTYPES, SCENARIOS, STRATEGIES, relative_error, run, sample
+from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run, sample
 
 from backprop import Network
 from backprop.layers import EinsumFactor, Linear
@@ -81,3 +81,11 @@ def test_on_784_512_10_the_naive_order_costs_hundreds_of_times_the_operations():
     rows, matrices = (STRATEGIES[n].cost(network, 1, F64) for n in ("full-jacobian", "full-jacobian-naive"))
     assert matrices.flops > 500 * rows.flops
     assert matrices.peak_bytes == pytest.approx(2 * rows.peak_bytes, rel=0.03)
+
+
+def test_the_sparse_jacobian_goes_through_convolutions_in_a_residual_layer():
+    """The structure of their Jacobians is asked of a batch of no samples."""
+    network = Network.parse("1x6x6 conv3x2 residual(conv3x2,padding=1 relu conv1x2,groups=2) 3")
+    params, batch = sample(network, 3, "float64")
+    _, gradient = run(STRATEGIES["sparse-jacobian"], network, params, batch)
+    assert relative_error(gradient.vector, oracle(network, params, batch)[1]) < 1e-13

@@ -25,7 +25,7 @@ from backprop.bench.check.wire import PIPES_CLOSED, pack, unpack
 from backprop.check.failures import UserError, one_line, user_error
 from backprop.check.lines import Lines, Trace
 from backprop.check.lines.find import search
-from backprop.check.lines.trace import trace
+from backprop.check.lines.tracing import trace
 from backprop.check.network.callables import adapted
 from backprop.check.network.layouts import Layout
 from backprop.check.network.lines import program_of_network

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -207,11 +208,11 @@ def chart_library() -> str:
 
     vl-convert takes two seconds to bundle them, so they are kept for all pages that this version of it makes.
     """
-    import vl_convert
-
-    kept = user_cache() / f"vega-{vl_convert.__version__}.js"
+    kept = user_cache() / f"vega-{version('vl-convert-python')}.js"
     with contextlib.suppress(OSError):
         return kept.read_bytes().decode()
+    import vl_convert
+
     make: Any = vl_convert.javascript_bundle  # its stub asks for a snippet that may be left out
     library = str(make()).replace("</script", "<\\/script").replace("<!--", "<\\!--")
     own = kept.with_suffix(f".{os.getpid()}")  # two commands may write at the same time

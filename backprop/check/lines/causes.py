@@ -1,8 +1,8 @@
 """The cause of a wrong value: the first kind of mistake that is proven, of those below.
 
-In the order of this file: a wrong shape; a surplus term; the derivative by another variable; a mask; an early update;
-ties; a factor, a sign or a transpose; the slope of another function; a value of the forward pass as a surplus or
-missing factor; a pattern.
+In the order of this file: a sum that is overwritten; a wrong shape; a surplus term; the derivative by another
+variable; a mask; an early update; ties; a factor, a sign or a transpose; the slope of another function; a value of
+the forward pass as a surplus or missing factor; a pattern.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ _SLOPES = {
 
 def causes(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
     """The kinds of mistakes that explain a wrong value, the most specific one first and `unknown` last."""
+    yield from _overwriting(repair)
     yield from _shape(seen)
     seen = in_shape(seen)
     yield from _zero(seen, search)
@@ -51,6 +52,13 @@ def causes(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
     yield from _slope(repair, seen, search)
     yield from _factor(seen, search)
     yield from _pattern(seen)
+
+
+def _overwriting(repair: Repair) -> Iterator[Finding]:
+    """The value is right, but should be added to what the variable holds."""
+    if repair.is_overwriting:
+        kind = "steps-not-summed" if len(repair.group.events) > 1 else "path-missing"
+        yield found(kind, None, f"What {repair.group.site.name} held is lost: = stands where += should.")
 
 
 def _shape(seen: Wrong) -> Iterator[Finding]:
@@ -94,7 +102,7 @@ def _other(repair: Repair, search: Search) -> Iterator[Finding]:
     """The value is the derivative by a later variable: the derivative of the lines in between is missing."""
     if repair.target.group is None or repair.values:
         return
-    others = search.recognised(repair.event, search.whole, repair.ahead)
+    others = search.recognised(repair.event, search.sides.whole, repair.ahead)
     order = search.order
     own = repair.pairs[repair.first][1]
     later = [(g, e) for g, e, factor in others if factor == 1 and order[e] > order.get(own, -1)]
@@ -186,7 +194,7 @@ def _slope(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
     values, order, rtol = search.truth.base.values, search.order, 10 * search.truth.rtol
     aheads, known, wrong = executions(repair, seen, search)
     x = np.concatenate([values[each].reshape(-1) for each in aheads] or [np.zeros(0)])
-    for group in search.whole if aheads else ():
+    for group in search.sides.whole if aheads else ():
         events = [next((e for e in group.events if order[e] > order[each]), None) for each in aheads]
         is_next = re.search(rf"(?<!\w){re.escape(seen.name)}(?!\w)", group.site.text)
         pairs = zip(events, aheads, strict=True)
@@ -218,7 +226,7 @@ def _factor(seen: Wrong, search: Search) -> Iterator[Finding]:
     known, got, values = seen.known, seen.got.reshape(-1), search.truth.base.values
     if known.directions is not None or seen.got.shape != seen.shape or known.informative() < FEWEST:
         return
-    for group in (*search.whole, *search.forward):
+    for group in (*search.sides.whole, *search.sides.forward):
         factor = values[group.events[-1]]
         if factor.shape != seen.shape or np.ptp(factor) == 0:
             continue

@@ -11,6 +11,7 @@ into what a later, wrong line needs:
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -35,7 +36,11 @@ def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
     for name, own in sorted(culprits.items(), key=lambda each: _first(each[1], search)):
         if not any(name in each.tensors for each in found):
             found += [each for each in own if each not in found]
-    earlier = (local(repairs, found, search) or implied(found, search)) if found else None
+    # Repairs that explain a tensor together have none that they make right alone.
+    tensors = frozenset(name for name, own in culprits.items() if own).union(
+        *(each.tensors for each in found)
+    )
+    earlier = (local(repairs, found, tensors, search) or implied(found, tensors, search)) if found else None
     found = [earlier] if earlier else [where_it_began(each, search) for each in found]
     return sorted(found, key=lambda each: search.order[each.event])
 
@@ -58,17 +63,26 @@ def _culprits(name: str, ranked: list[Repair], search: Search) -> list[Repair]:
     end = np.inf if alone is None else order[alone.event]
     values = search.truth.base.values
     pool = [r for r in ranked if r.factor == 1 and order[r.event] < end and np.any(values[r.event])]
-    together = _together(name, [r for r in pool if not r.is_right and name not in r.tensors], search)
-    return together or ([alone] if alone is not None else [])
+    for some in _together(name, [r for r in pool if not r.is_right and name not in r.tensors], search):
+        # One line that explains what several later ones would have to, each with its own mistake, is the wrong one.
+        earlier = [r for r in ranked if order[r.event] < order[some[0].event]]
+        for repair in earlier:
+            is_whole = name in repair.tensors and repair.factor == 1 and not repair.is_right
+            one = _where_it_turns_wrong(repair, earlier, search) if is_whole else None
+            if one is not None:
+                return [one]
+        if not any(search.recognised(r.event, search.sides.forward, r.ahead) for r in some):
+            return some
+    return [] if alone is None else [alone]
 
 
 _MOST = 60
 """Repairs of which some are taken together: the first ones."""
 
 
-def _together(name: str, pool: list[Repair], search: Search) -> list[Repair]:
-    """The first two or three repairs that make a tensor right together; none where there are none."""
-    error, slack = search.error(name), search.slack((name,))
+def _together(name: str, pool: list[Repair], search: Search) -> Iterator[list[Repair]]:
+    """Two or three repairs, in different lines, that make a tensor right together; the first ones first."""
+    error, slack = search.truth.off(name), search.truth.tolerance((name,))
     shares = [(r, error - r.rest) for r in pool]
     shares = [(r, share) for r, share in shares if np.any(np.abs(share) > slack)][:_MOST]
     for size in (2, 3):
@@ -76,14 +90,8 @@ def _together(name: str, pool: list[Repair], search: Search) -> list[Repair]:
             if abs(error[0] - sum(share[0] for _, share in some)) > slack[0]:
                 continue
             explained = np.all(np.abs(error - sum(share for _, share in some)) <= slack)
-            is_apart = len({r.group.site.line for r, _ in some}) == size
-            if (
-                explained
-                and is_apart
-                and not any(search.recognised(r.event, search.forward, r.ahead) for r, _ in some)
-            ):
-                return [r for r, _ in some]
-    return []
+            if explained and len({r.group.site.line for r, _ in some}) == size:
+                yield [r for r, _ in some]
 
 
 def _mark_first_wrong(repair: Repair, search: Search) -> None:
@@ -126,7 +134,7 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
     ]
     if any(order[repair.event] < right <= order[each.event] for right in rights for each in later):
         return None
-    known = search.recognised(repair.event, search.whole + search.parameters, repair.ahead)
+    known = search.recognised(repair.event, search.sides.whole + search.sides.parameters, repair.ahead)
     own = repair.group.site.stem
     is_own = any(k == 1 and is_gradient_of(own, word) for g, _, k in known for word in g.site.words)
     is_explained = is_own and any(each.factor == 1 for each in later)
@@ -146,7 +154,7 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
     alike = []
     for each in ranked:
         if order[each.event] >= order[repair.event] and each.tensors & repair.tensors:
-            if np.array_equal(search.truth.base.values[each.event], value):
+            if any(np.array_equal(search.truth.base.values[event], value) for event, _ in each.pairs):
                 alike.append(each)
             elif each.tensors >= repair.tensors:  # what is equal after another value is so by chance
                 break
@@ -154,6 +162,13 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
     outer, name_of_outer = next(
         ((_depth(r, search), n) for r, n in zip(alike, names, strict=True) if n), (0, "")
     )
+    if not any(map(search.is_gradient_name, names)):
+        computed = alike[0]
+        hands_back = {computed.group.site.line, *search.truth.base.recorder.callers[computed.event]}
+        for each in alike:
+            is_later = each.group.site.line not in hands_back and each.tensors >= repair.tensors
+            if is_later and _depth(each, search) <= _depth(computed, search):
+                return each
     wrong = []
     for k, (each, name) in enumerate(zip(alike, names, strict=True)):
         role = each.group.site.role

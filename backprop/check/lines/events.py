@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,16 +77,21 @@ class Recorder:
     changes: what becomes of the value of an event. wanted: the events whose values, as the code gave them, are kept;
     None for all, in their order, with the lines from which the code was called and whether a change was one.
     output: an event whose value is kept as it is after its change, in `out`. masks: arrays of truth values.
+    targets: of sites that assign, the code of what is assigned. Each value is added to what that held before, in
+    `sums`; of the sites `adding`, the sum takes the place of the value.
     """
 
     changes: Mapping[Event, Change] = field(default_factory=dict)
     wanted: frozenset[Event] | None = frozenset()
     output: Event | None = None
+    targets: Mapping[int, str] = field(default_factory=dict)
+    adding: Set[int] = frozenset()
     out: Array | None = None
     values: dict[Event, Array] = field(default_factory=dict)
     callers: dict[Event, tuple[int, ...]] = field(default_factory=dict)
     unchanged: set[Event] = field(default_factory=set)
     masks: dict[Event, Array] = field(default_factory=dict)
+    sums: dict[Event, Array] = field(default_factory=dict)
     _counts: dict[int, int] = field(default_factory=dict)
     _last: dict[int, Array] = field(default_factory=dict)
     _sites: frozenset[int] | None = None
@@ -94,7 +99,7 @@ class Recorder:
     def __post_init__(self) -> None:
         if self.wanted is not None:
             events = (*self.changes, *self.wanted, *([] if self.output is None else [self.output]))
-            self._sites = frozenset(site for site, _ in events)
+            self._sites = frozenset([*(site for site, _ in events), *self.targets])
 
     def _is_idle(self, site: int) -> bool:
         """Whether no event of a site is changed or kept, as in most runs that of most sites: none is counted."""
@@ -110,6 +115,12 @@ class Recorder:
         if array is None:
             return value
         change = self._seen(site, value, array)
+        if site in self.targets:
+            before = _held(self.targets[site])
+            if before is not None and before.shape == array.shape:
+                self.sums[site, self._counts[site] - 1] = before + array
+                if change is None and site in self.adding:
+                    change = put(before + array)
         return value if change is None else like(value, change(array))
 
     def _mask(self, site: int, value: Array) -> Array:
@@ -159,6 +170,14 @@ class Recorder:
         if event == self.output:
             self.out = np.array(array if change is None else change(array))
         return change
+
+
+def _held(target: str) -> Array | None:
+    """The array that a target of an assignment of the user's code holds; None where it holds none."""
+    frame = sys._getframe(2)
+    with contextlib.suppress(Exception):  # it has not been assigned yet
+        return array_of(eval(target, frame.f_globals, frame.f_locals))
+    return None
 
 
 def _callers() -> tuple[int, ...]:

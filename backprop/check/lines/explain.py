@@ -1,4 +1,4 @@
-"""Explaining a line that was found: what its value is to be, what it is instead, and which kind of mistake it is."""
+"""Explaining a line that was found: what its value should be, what it is instead, and which kind of mistake it is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def explain(repair: Repair, search: Search) -> Line:
     site = repair.site
     seen = wrong_value(repair, search)
     finding = next(causes(repair, seen, search))
-    is_to_be = "0" if seen.is_zero else _should_be(repair, seen)
+    wanted = "0" if seen.is_zero else _should_be(repair, seen)
     in_dict = site.name.startswith("_[")  # one that has no name
     variable = site.stem if in_dict else site.name or site.text
     return Line(
@@ -32,9 +32,9 @@ def explain(repair: Repair, search: Search) -> Line:
         call=repair.group.events.index(repair.event) + 1,
         calls=len(repair.group.events),
         tensors=tuple(name for name in search.truth.program.structure.names if name in repair.tensors),
-        should_be="0" if seen.is_zero else f"dL/d({seen.name})" if seen.name else is_to_be,
+        should_be="0" if seen.is_zero else f"dL/d({seen.name})" if seen.name else wanted,
         of=seen.of,
-        message=f"{variable} is to be {is_to_be}. {finding.evidence}",
+        message=f"{variable} should be {wanted}. {finding.evidence}",
         kind=finding.kind,
         evidence=finding.evidence,
         worst=_worst(seen),

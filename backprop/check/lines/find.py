@@ -17,7 +17,8 @@ from backprop.blas import limited_to
 from backprop.check.answers import value_and_gradient
 from backprop.check.calls import step_of, with_point
 from backprop.check.kinds import Finding, found
-from backprop.check.lines.program import Outcome, Program, instrumented
+from backprop.check.lines.exchange import instrumented
+from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.rounds import NO_LINE, Rounds
 from backprop.check.lines.sites import Site

@@ -34,15 +34,17 @@ Local = tuple[str, Site, list[Array]]
 """What the value should be, in words; the line of the forward pass that it belongs to; its values by execution."""
 
 
-def local(repairs: list[Repair], found: list[Repair], search: Search) -> Repair | None:
-    """An earlier line with a wrong local value that explains all of `found` at once; None if there is none."""
+def local(
+    repairs: list[Repair], found: list[Repair], tensors: frozenset[str], search: Search
+) -> Repair | None:
+    """An earlier line with a wrong local value that explains all of `found` at once; None if there is none.
+
+    tensors: those that `found` makes right.
+    """
     first = min(found, key=lambda each: search.order[each.event])
-    tensors = frozenset[str]().union(*(each.tensors for each in found))
-    if not tensors:
-        return None
     derivatives = {each.group.events for each in repairs}
     last, locals_ = search.truth.program.budget.used + _MOST_RUNS, _Locals(search)
-    for group in _whole_lines([*search.backward, *search.kept], search):
+    for group in _whole_lines([*search.sides.backward, *search.sides.kept], search):
         is_before = search.order[group.events[0]] < search.order[first.event]
         if not is_before or group.events in derivatives or not _may_be_wrong(group, tensors, search):
             continue
@@ -54,6 +56,8 @@ def local(repairs: list[Repair], found: list[Repair], search: Search) -> Repair 
         said, site, new = found_one
         values, pairs = search.truth.base.values, tuple((event, event) for event in group.events)
         off = [not np.allclose(values[e], each) for e, each in zip(group.events, new, strict=True)]
+        if _is_right_for_some(group, off, search):
+            continue
         moved = frozenset(search.moved(group)) & search.wrong
         wrong = replace(first, group=group, pairs=pairs, tensors=moved, first=off.index(True), factor=1.0)
         return replace(wrong, values=tuple(new), said=said, of=site)
@@ -65,13 +69,13 @@ def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool
     values, site = search.truth.base.values, group.site
     if search.count(site) != len(group.events):  # the value is right for other callers
         return False
-    is_own = (group in search.kept and site.text in site.name) or _is_itself(group, search)
+    is_own = (group in search.sides.kept and site.text in site.name) or _is_itself(group, search)
     is_empty = not any(np.any(values[event]) for event in group.events)
     if is_own or is_empty or not tensors <= set(search.moved(group)):
         return False
     event, *later = group.events
     if not later:
-        return all(factor != 1 for _, _, factor in search.recognised(event, search.whole, (-1, 0)))
+        return all(factor != 1 for _, _, factor in search.recognised(event, search.sides.whole, (-1, 0)))
     new = search.truth.rng.standard_normal(values[event].shape)
     outcome = search.truth.program.run(changes={event: put(new)}, wanted=frozenset(later))
     # A value that depends on that of an earlier turn is a derivative which the backward pass carries along.
@@ -80,14 +84,20 @@ def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool
     )
 
 
+def _is_right_for_some(group: Group, off: list[bool], search: Search) -> bool:
+    """Whether a function's value is right for some of its callers: what the others hand to it is wrong."""
+    callers = search.truth.base.recorder.callers
+    wrong, right = (
+        {callers[e] for e, is_off in zip(group.events, off, strict=True) if is_off is kind}
+        for kind in (True, False)
+    )
+    return bool(right) and not wrong & right
+
+
 def _is_itself(group: Group, search: Search) -> bool:
     """Whether the forward pass has the value of a group under the name of the group."""
-    value = search.truth.base.values[group.events[0]]
-    stem, places = group.site.stem, [*search.forward, *search.parameters]
-    same = (each for each in places if each.site.name and each.site.stem == stem)
-    return any(
-        np.array_equal(search.truth.base.values[event], value) for each in same for event in each.events
-    )
+    sites = search.sides.holding(group.events[0], [*search.sides.forward, *search.sides.parameters])
+    return any(site.name and site.stem == group.site.stem for site in sites)
 
 
 def _first_right(group: Group, locals_: _Locals, last: int, search: Search) -> Local | None:
@@ -100,8 +110,8 @@ def _first_right(group: Group, locals_: _Locals, last: int, search: Search) -> L
         tried.add(key)
         if budget.used >= last or not budget.room(1):
             return None
-        if search.makes_right(
-            search.replaced(group.events, one[2]), set(search.moved(group)) - search.others
+        if search.truth.makes_right(
+            search.truth.program.replaced(group.events, one[2]), set(search.moved(group)) - search.others
         ):
             return one
     return None
@@ -119,16 +129,22 @@ class _Locals:
 
     def __init__(self, search: Search) -> None:
         self.search, self.values = search, search.truth.base.values
-        self.behind = _whole_lines(search.whole, search)
-        self.ahead = [each for each in search.whole if each.site.name] + search.parameters
-        self.ahead += [each for each in search.forward if each.site.is_use and "['" in each.site.text]
+        # What a loop hands to its next turn was assigned elsewhere.
+        forward = [each for each in search.sides.forward if each.site.role != "turn"]
+        whole = [each for each in forward if not each.site.is_use]
+        self.whole_events = frozenset(event for group in whole for event in group.events)
+        self.behind = _whole_lines(whole, search)
+        self.ahead = [each for each in whole if each.site.name] + search.sides.parameters
+        self.ahead += [each for each in forward if each.site.is_use and "['" in each.site.text]
+        self.places = [each for each in forward if each.site.name or each.site.is_use]
+        self.places += search.sides.parameters
         self._moved: dict[tuple[Event, int | None], dict[Event, Array]] = {}
 
     def of(self, group: Group) -> Iterator[Local]:
         """Candidates for a group, by its shapes: forward values where it holds one, slopes and Jacobians."""
-        search, shapes = self.search, self.search.shapes(group.events)
-        kept = [each for each in search.forward if each.site.name or each.site.is_use] + search.parameters
-        for ahead in kept if search.is_of_forward(group) else ():
+        search, shapes = self.search, self.search.truth.shapes(group.events)
+        is_of_forward = any(search.sides.holding(group.events[-1], search.sides.forward))
+        for ahead in self.places if is_of_forward else ():
             for pairs in alignments(group.events, ahead.events, search.order):
                 new = [self.values[event] for _, event in pairs]
                 if tuple(each.shape for each in new) == shapes:
@@ -145,7 +161,7 @@ class _Locals:
 
     def _derivatives(self, group: Group, ahead: Group, behind: Group) -> Iterator[list[Array | None]]:
         """For each execution of a group its slope, its Jacobian, or its column of one Jacobian."""
-        shapes, one = self.search.shapes(group.events), ahead.events[0]
+        shapes, one = self.search.truth.shapes(group.events), ahead.events[0]
         if len(ahead.events) == 1 and self.values[one].shape == (len(shapes),) != (1,):
             yield [self._column(one, j, behind, shape) for j, shape in enumerate(shapes)]
         for pairs in alignments(group.events, ahead.events, self.search.order):
@@ -175,7 +191,7 @@ class _Locals:
             which = np.ones(value.shape) if j is None else np.zeros(value.shape)
             if j is not None:
                 which[..., j] = 1
-            self._moved[event, j] = truth.moved_by(event, rms(value) * which, self.search.whole_events)
+            self._moved[event, j] = truth.moved_by(event, rms(value) * which, self.whole_events)
         column = self._moved[event, j].get(after)
         return column / rms(self.values[event]) if column is not None and np.any(column) else None
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.lines.events import Event, put
-from backprop.check.lines.repair import Repair
+from backprop.check.lines.repair import Repair, is_named
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site
 from backprop.check.lines.truth import rms
@@ -23,10 +23,10 @@ def where_it_began(repair: Repair, search: Search) -> Repair:
     order, values, callers = search.order, search.truth.base.values, search.truth.base.recorder.callers
     value, ahead = values[repair.event], repair.ahead
 
-    is_known = any(factor == 1 for _, _, factor in search.recognised(repair.event, search.whole, ahead))
+    is_known = any(factor == 1 for _, _, factor in search.recognised(repair.event, search.sides.whole, ahead))
     if is_known or repair.target.group is None or not np.any(value) or is_computed_again(repair, search):
         return repair
-    for group in search.backward:
+    for group in search.sides.backward:
         events = [event for event in group.events if order[event] < order[repair.event]]
         same = [
             each
@@ -45,13 +45,16 @@ def where_it_began(repair: Repair, search: Search) -> Repair:
 
 
 def is_computed_again(repair: Repair, search: Search) -> bool:
-    """Whether the value, an array of several numbers, repeats one of the forward pass, under its name or none."""
-    values, stem = search.truth.base.values, repair.group.site.stem
-    if values[repair.event].size == 1:
+    """Whether the value, an array of several numbers, repeats one of the forward pass, under its name or none.
+
+    A derivative by its name, such as `dp = p - t` where n is missing, is meant to be one.
+    """
+    if search.truth.base.values[repair.event].size == 1 or is_named(repair):
         return False
-    named = (group for group in search.whole if "" in (stem, group.site.stem) or stem == group.site.stem)
+    stem = repair.group.site.stem
     return any(
-        np.array_equal(values[repair.event], values[event]) for group in named for event in group.events
+        "" in (stem, site.stem) or site.stem == stem
+        for site in search.sides.holding(repair.event, search.sides.whole)
     )
 
 
@@ -102,7 +105,7 @@ def _last_change(repair: Repair, search: Search) -> Site | None:
         return None
     before = [
         group
-        for group in search.backward
+        for group in search.sides.backward
         if _root(group.site) == root and search.order[group.events[-1]] < search.order[repair.event]
     ]
     for group in sorted(before, key=lambda each: search.order[each.events[-1]], reverse=True):

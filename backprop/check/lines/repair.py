@@ -27,8 +27,8 @@ class Repair:
     the tensors are off after the repair. first: the place in `pairs` of the first wrong execution.
     is_right: whether all values equal the truth; then the factor alone makes up for the mistake of a later line.
     at: the statement that changed the value wrongly, where it is not the statement of the group.
-    values: by pair the right local value, where the group is to hold no derivative of the loss; said: this value in
-    words; of: the forward line that it belongs to.
+    values: by pair the right value, where it is no derivative by a forward line; said: this value in words; of: the
+    forward line that it belongs to. is_overwriting: whether the mistake is that a sum is overwritten.
     """
 
     group: Group
@@ -43,6 +43,7 @@ class Repair:
     values: tuple[Array, ...] = ()
     said: str = ""
     of: Site | None = None
+    is_overwriting: bool = False
 
     @property
     def site(self) -> Site:

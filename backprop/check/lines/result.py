@@ -33,7 +33,7 @@ class Line:
     operation where it assigns nothing. text: the operation that gives the wrong value. call: which execution of the
     line is the first that is wrong, counted from 1; calls: how often the line is executed.
     tensors: the wrong tensors that the truth in its place makes right.
-    should_be: what the value is to be, `dL/d(hpre)`; of: the line of the forward pass with that variable, 0 for a
+    should_be: what the value should be, `dL/d(hpre)`; of: the line of the forward pass with that variable, 0 for a
     tensor of the point. message: what is wrong with it, in a sentence or two.
     kind: a name of `KINDS`. evidence: what was seen. worst: got and expected entries, where they were compared.
     """

@@ -11,7 +11,8 @@ import numpy as np
 from backprop.check.lines.choose import chosen
 from backprop.check.lines.events import Change, Event, put
 from backprop.check.lines.explain import explain
-from backprop.check.lines.groups import Group, groups_of
+from backprop.check.lines.groups import Group
+from backprop.check.lines.overwriting import overwriting
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.repair import Repair, Target
 from backprop.check.lines.result import Line
@@ -82,11 +83,8 @@ class Rounds:
             left -= self.given_up
             if not left:
                 return
-            base = self.truth.base
-            groups = groups_of(base, self.sites)
-            search = Search(self.truth, groups, left, is_forward=self.is_forward, sites=self.sites)
-            search.split()
-            if not search.backward and turn == 0:
+            search = Search.begun(self.truth, self.sites, left, self.is_forward)
+            if not search.sides.backward and turn == 0:
                 raise CheckError(NO_LINE)
             new = self._named(search)
             again = program.run(wanted=None) if new else None
@@ -98,8 +96,14 @@ class Rounds:
 
     def _named(self, search: Search) -> set[int]:
         """Name wrong lines. If more may be wrong, put their values right and return the numbers of their sites."""
+        lost = overwriting(search)
+        if lost is not None:
+            self._add([lost], search)
+            self.truth.program.added[lost.site.number] = lost.site.name
+            return {lost.site.number}
         if not self.events:  # with events, every wrong variable has a line of its own
-            repairs = chosen(self._some(search.repairs(), _KEPT_FOR_SEVERAL), search)
+            known = self._some(search.repairs(apart=len(search.wrong) == 1), _KEPT_FOR_SEVERAL)
+            repairs = chosen(known, search)
             if len(repairs) == 1 and repairs[0].tensors >= search.wrong:
                 self.is_stopped = False
                 self._add(repairs, search)
@@ -108,7 +112,10 @@ class Rounds:
         if not plans:
             return set()
         places = [_places(repairs) for repairs, _, _ in plans]
-        repairs, _, own = max(plans, key=lambda plan: (plan[1], places.count(_places(plan[0]))))
+        repairs, _, own = max(
+            plans,
+            key=lambda plan: (plan[1] and not _is_below(plan, plans, search), places.count(_places(plan[0]))),
+        )
         self._add(repairs, own)
         if self.is_stopped:
             return set()
@@ -131,12 +138,12 @@ class Rounds:
                 program.repaired[back] = put(b)
             program.believed[ahead] = k, repair.factor * b.reshape(k.shape)
 
-    def _plans(self, names: list[str], search: Search) -> list[tuple[list[Repair], bool, Search]]:
+    def _plans(self, names: list[str], search: Search) -> list[Plan]:
         """For one wrong tensor after another its own repairs, until a tensor has repairs without a factor.
 
         A factor may belong to a later line: repairs of another tensor then tell which value is right.
         """
-        plans: list[tuple[list[Repair], bool, Search]] = []
+        plans: list[Plan] = []
         for name in names:
             own = replace(search, wrong=frozenset([name]), others=search.wrong - {name})
             known = self._some(own.repairs(apart=True), _KEPT)
@@ -188,13 +195,24 @@ class Rounds:
             final = gradient.get(name, np.empty(0)).ravel()
             equal = (
                 e
-                for group in search.backward
+                for group in search.sides.backward
                 for e in group.events
                 if np.array_equal(values[e].ravel(), final)
             )
             return min((search.order[event] for event in equal), default=len(values))
 
         return sorted(search.names(search.wrong), key=place)
+
+
+Plan = tuple[list[Repair], bool, Search]
+"""The repairs of one wrong tensor, whether none of them needs a factor, and the search of this tensor."""
+
+
+def _is_below(plan: Plan, plans: list[Plan], search: Search) -> bool:
+    """Whether a plan says only that a tensor is wrong at its end, and another one has a repair on the way there."""
+    ends = {each.target.name for each in plan[0] if each.target.group is None}
+    others = [each for repairs, _, _ in plans for each in repairs if each.target.group is not None]
+    return len(ends) == len(plan[0]) and any(ends & set(search.moved(each.group)) for each in others)
 
 
 def _places(repairs: list[Repair]) -> set[tuple[Event, float]]:

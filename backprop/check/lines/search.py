@@ -16,125 +16,58 @@ Neither needs dL/dk itself, so that a large array costs no more than a small one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.lines.events import Event, put
-from backprop.check.lines.groups import Group, Pair, alignments
+from backprop.check.lines.events import Event
+from backprop.check.lines.groups import Group, Pair, alignments, groups_of
 from backprop.check.lines.naming import is_gradient_of
-from backprop.check.lines.program import Outcome
 from backprop.check.lines.repair import Repair, Target, rank
+from backprop.check.lines.response import Response, Responses
+from backprop.check.lines.sides import Sides, sides_of
 from backprop.check.lines.sites import Site, stem
-from backprop.check.lines.truth import DIRECTIONS, Names, Truth, rms
+from backprop.check.lines.truth import DIRECTIONS, Names, Shapes, Truth
 
 Recognised = tuple[Group, Event, float]
 """A forward line, the execution of it, and the factor: a value is factor · dL/d(event)."""
 
 
 @dataclass
-class Response:
-    """What the gradient becomes where a group is replaced: by zeros, and by random arrays r, one for each event."""
-
-    random: dict[Event, Array]
-    at_zero: dict[str, Array]
-    at_random: dict[str, Array]
-    _moves: dict[str, bool] = field(default_factory=dict)
-
-    def change(self, names: Names) -> dict[str, Array]:
-        """A r, by tensor."""
-        return {name: self.at_random[name] - self.at_zero[name] for name in names}
-
-    def moves(self, name: str) -> bool:
-        """Whether the tensor depends on the group."""
-        if name not in self.at_zero or name not in self.at_random:
-            return False
-        if name not in self._moves:
-            change = np.abs(self.at_random[name] - self.at_zero[name])
-            self._moves[name] = bool(np.max(change, initial=0) > _DUST * self.scale)
-        return self._moves[name]
-
-    @cached_property
-    def scale(self) -> float:
-        """The size of the largest gradient: of a tensor whose gradient is zero, only rounding is seen."""
-        both = [self.at_random, self.at_zero]
-        return max(float(np.max(np.abs(each), initial=0)) for gradient in both for each in gradient.values())
-
-
-_DUST = 1e-11
-
-
-@dataclass
 class Search:
     """The search for repairs of `wrong` tensors.
 
-    others: further wrong tensors, which a repair need not make right. order: the place of each event in the run.
+    others: further wrong tensors, which a repair need not make right.
     """
 
     truth: Truth
-    groups: list[Group]
+    sides: Sides
+    responses: Responses
+    sites: Mapping[int, Site]
     wrong: frozenset[str]
     others: frozenset[str] = frozenset()
-    order: dict[Event, int] = field(default_factory=dict)
-    backward: list[Group] = field(default_factory=list)
-    forward: list[Group] = field(default_factory=list)
-    parameters: list[Group] = field(default_factory=list)
-    kept: list[Group] = field(default_factory=list)
-    _responses: dict[tuple[tuple[Event, ...], tuple[tuple[int, ...], ...]], Response | None] = field(
-        default_factory=dict
-    )
-    _runs: dict[tuple[tuple[Event, ...], tuple[tuple[int, ...], ...]], tuple[list[Array], Outcome | None]] = (
-        field(default_factory=dict)
-    )
-    is_forward: dict[tuple[Event, ...], bool] = field(default_factory=dict)
-    sites: Mapping[int, Site] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.order = {event: k for k, event in enumerate(self.truth.base.values)}
+    @classmethod
+    def begun(
+        cls,
+        truth: Truth,
+        sites: Mapping[int, Site],
+        wrong: frozenset[str],
+        known: dict[tuple[Event, ...], bool] | None = None,
+    ) -> Search:
+        """The search of a program with these sites; `known` is that of `sides_of`."""
+        responses = Responses(truth)
+        sides = sides_of(groups_of(truth.base, sites), responses, {} if known is None else known)
+        truth.watched = frozenset(event for group in sides.forward for event in group.events)
+        return cls(truth, sides, responses, sites, wrong)
 
-    # Which groups are of the forward pass, which of the backward pass ---------------------------------------
-
-    def split(self) -> None:
-        """Tell the groups that move the loss from those that do not."""
-        for group in self.groups:
-            if group.site.role == "parameter":
-                self.parameters.append(group)
-            elif group.site.role == "use":
-                self.forward.append(group)
-            elif not self._moves_loss(group.events):
-                is_kept = group.site.is_kept and self.is_of_forward(group)
-                (self.kept if is_kept else self.backward).append(group)
-            else:
-                back = {e for part in self._by_caller(group) if not self._moves_loss(part) for e in part}
-                for found, is_back in ((self.backward, True), (self.forward, False)):
-                    events = tuple(event for event in group.events if (event in back) is is_back)
-                    if events:
-                        found.append(Group(group.site, events))
-        self.forward.sort(key=lambda group: group.site.is_use)
-        self.truth.watched = frozenset(event for group in self.forward for event in group.events)
-
-    def is_of_forward(self, group: Group) -> bool:
-        """Whether a value is one of the forward pass."""
-        values = self.truth.base.values
-        others = (event for each in self.forward for event in each.events)
-        return any(np.array_equal(values[group.events[-1]], values[event]) for event in others)
-
-    def _by_caller(self, group: Group) -> list[tuple[Event, ...]]:
-        """The executions of a helper function, apart by the lines from which it was called."""
-        parts: dict[tuple[int, ...], list[Event]] = {}
-        for event in group.events:
-            parts.setdefault(self.truth.base.recorder.callers[event], []).append(event)
-        return [tuple(each) for each in parts.values()] if len(parts) > 1 else []
-
-    def _moves_loss(self, events: tuple[Event, ...]) -> bool:
-        """Whether other values of these events give another loss."""
-        if events not in self.is_forward:
-            outcome, loss = self._random_run(events, self.shapes(events))[1], self.truth.base.loss
-            self.is_forward[events] = outcome is None or abs(outcome.loss - loss) > 1e-12 * abs(loss)
-        return self.is_forward[events]
+    @cached_property
+    def order(self) -> dict[Event, int]:
+        """The place of each event in the run."""
+        return {event: k for k, event in enumerate(self.truth.base.values)}
 
     def recognised(self, event: Event, groups: list[Group], ahead: Event) -> list[Recognised]:
         """The forward events of some groups of which a value is the derivative, or a multiple of it.
@@ -156,59 +89,20 @@ class Search:
         """Some tensors, in the order of the point."""
         return [name for name in self.truth.program.structure.names if name in some]
 
-    # What the gradient becomes -------------------------------------------------------------------------------
-
-    def shapes(self, events: tuple[Event, ...]) -> tuple[tuple[int, ...], ...]:
-        """The shapes that the events have."""
-        return tuple(self.truth.base.values[event].shape for event in events)
-
-    def replaced(self, events: tuple[Event, ...], new: list[Array]) -> Outcome | None:
-        """The run with new values in the place of some events."""
-        changes = {event: put(array) for event, array in zip(events, new, strict=True)}
-        return self.truth.program.run(changes=changes)
-
-    def _random_run(
-        self, events: tuple[Event, ...], shapes: tuple[tuple[int, ...], ...]
-    ) -> tuple[list[Array], Outcome | None]:
-        """Random arrays of these shapes, and the run with them in the place of the events."""
-        if (events, shapes) not in self._runs:
-            sizes = [rms(self.truth.base.values[event]) for event in events]
-            normal = self.truth.rng.standard_normal
-            new = [size * np.asarray(normal(shape)) for size, shape in zip(sizes, shapes, strict=True)]
-            self._runs[events, shapes] = new, self.replaced(events, new)
-        return self._runs[events, shapes]
-
-    def response(self, events: tuple[Event, ...], shapes: tuple[tuple[int, ...], ...]) -> Response | None:
+    def response(self, events: tuple[Event, ...], shapes: Shapes) -> Response | None:
         """The response to a group that is replaced by arrays of these shapes; None where no wrong tensor has any."""
-        key = events, shapes
-        if key not in self._responses:
-            new, ahead = self._random_run(events, shapes)
-            self._responses[key] = None
-            keeps = ahead is not None and self.truth.base.gradient.keys() <= ahead.gradient.keys()
-            if ahead and keeps and any(self._differs(ahead, name) for name in self.wrong):
-                zero = self.replaced(events, [np.zeros(shape) for shape in shapes])
-                if zero:
-                    random = dict(zip(events, new, strict=True))
-                    self._responses[key] = Response(random, zero.gradient, ahead.gradient)
-        return self._responses[key]
+        return self.responses.of(events, shapes, self.wrong)
 
-    def _differs(self, outcome: Outcome, name: str) -> bool:
-        old, new = self.truth.base.gradient.get(name), outcome.gradient.get(name)
-        return new is not None and (old is None or not np.array_equal(old, new))
-
-    @property
-    def whole(self) -> list[Group]:
-        """The groups of the forward pass, without single uses of a variable: these give parts of its derivative."""
-        return [group for group in self.forward if not group.site.is_use]
-
-    @property
-    def whole_events(self) -> frozenset[Event]:
-        """The events of these groups."""
-        return frozenset(event for group in self.whole for event in group.events)
+    def is_gradient_name(self, name: str) -> bool:
+        """Whether a name is that of the derivative by any variable."""
+        words = {word for group in self.sides.whole for word in group.site.words}
+        return any(
+            is_gradient_of(name, of) for of in {*words, *map(stem, self.truth.program.structure.names)}
+        )
 
     def moved(self, group: Group) -> list[str]:
         """The tensors that depend on a group; empty where no wrong tensor depends on it."""
-        response = self.response(group.events, self.shapes(group.events))
+        response = self.response(group.events, self.truth.shapes(group.events))
         return [name for name in self.truth.program.structure.names if response and response.moves(name)]
 
     # Repairs -------------------------------------------------------------------------------------------------
@@ -218,7 +112,7 @@ class Search:
 
         apart: of one wrong tensor, also those that make it right only together with another one.
         """
-        for group in self.backward:
+        for group in self.sides.backward:
             found = []
             for target in self._targets(group):
                 tried = (self._repair(group, target, pairs, apart) for pairs in self._pairs(group, target))
@@ -228,7 +122,7 @@ class Search:
 
     def _targets(self, group: Group) -> Iterator[Target]:
         """What the group may be the derivative by: what has its shape, or the name that its own name is made of."""
-        shapes = self.shapes(group.events)
+        shapes = self.truth.shapes(group.events)
         touches = self.response(group.events, shapes) is not None
         lost = {
             self._shape(Target(name), (-1, 0)) for name in self.wrong if name not in self.truth.base.gradient
@@ -238,8 +132,8 @@ class Search:
             is_alike = touches and self.truth.program.structure.leaf(name).shape in shapes
             if is_lost or is_alike or is_gradient_of(group.site.stem, stem(name)):
                 yield Target(name)
-        for each in self.forward:
-            ahead = set(self.shapes(each.events))
+        for each in self.sides.forward:
+            ahead = set(self.truth.shapes(each.events))
             is_alike = touches and set(shapes) <= ahead
             is_lost = len(group.events) == len(each.events) > 1 and ahead <= lost
             if is_lost or is_alike or is_gradient_of(group.site.stem, each.site.stem):
@@ -291,11 +185,11 @@ class Search:
         if not factor or (right and self._factor(right, target, pairs, response, factor) is None):
             return None
         rest = self._rest(wrong, target, pairs, response)
-        repaired = frozenset(wrong if self.is_zero(wrong, rest) else ())
+        repaired = frozenset(wrong if self._is_zero(wrong, rest) else ())
         if not (repaired or apart):
             return None
         repaired |= {name for name in self.wrong.difference(moved) if self._is_freed(name, response)}
-        if right and not self.is_zero(right, self._rest(right, target, pairs, response)):
+        if right and not self._is_zero(right, self._rest(right, target, pairs, response)):
             repaired = frozenset()
         return Repair(group, target, pairs, repaired, factor, rest)
 
@@ -306,33 +200,13 @@ class Search:
             return False
         return self.truth.is_right(name, new)
 
-    def makes_right(self, outcome: Outcome | None, names: Iterable[str]) -> bool:
-        """Whether the gradients of tensors are right in a run."""
-        gradient = {} if outcome is None else outcome.gradient
-        return all(name in gradient and self.truth.is_right(name, gradient[name]) for name in names)
-
-    def error(self, name: str) -> Array:
-        """How far the slopes of a tensor are off; NaN where its values cannot be compared."""
-        truth, gradient = self.truth, self.truth.base.gradient
-        if name not in gradient:
-            return np.full(DIRECTIONS, np.nan)
-        promised = [truth.along(gradient, (name,), j) for j in range(DIRECTIONS)]
-        return np.array([truth.slope((name,), j) - each for j, each in enumerate(promised)])
-
     def count(self, site: Site) -> int:
         """How often the line of a site was executed, in the forward pass and in the backward pass."""
         return sum(event[0] == site.number for event in self.order)
 
-    def is_zero(self, names: Names, rest: Array) -> bool:
+    def _is_zero(self, names: Names, rest: Array) -> bool:
         """Whether what is left of the error of tensors is rounding."""
-        return bool(np.all(np.abs(rest) <= self.slack(names)))
-
-    def slack(self, names: Names) -> Array:
-        """What may be left of the error of tensors along each direction."""
-        truth = self.truth
-        size = truth.size(truth.base.gradient, tuple(name for name in names if name in truth.base.gradient))
-        size = size if np.isfinite(size) else 0.0
-        return np.array([3 * truth.slack(size, truth.slope(names, j)) for j in range(DIRECTIONS)])
+        return bool(np.all(np.abs(rest) <= self.truth.tolerance(names)))
 
     def _factor(
         self,
@@ -357,8 +231,13 @@ class Search:
             if factor is not None and abs(sides[j][0] - factor * wanted) > slack:
                 return None
         candidates = [1.0 if factor is None else factor]
-        if factor is None and sides[0][1] and sum(each.size for each in change.values()) > 1:
-            candidates.append(sides[0][0] / sides[0][1])
+        if factor is None and sides[0][1]:
+            ratio = sides[0][0] / sides[0][1]
+            is_one = sum(each.size for each in change.values()) == 1
+            others = [(name,) for name in self.others if response.moves(name)] if is_one else []
+            # A single number has a factor with whatever it is compared: another tensor has to confirm it.
+            if not is_one or any(self._factor(each, target, pairs, response, ratio) for each in others):
+                candidates.append(ratio)
         for s in candidates:
             if all(abs(got - s * wanted) <= slack for got, wanted in sides):
                 return s

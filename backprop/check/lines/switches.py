@@ -19,7 +19,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.lines.events import array_of
-from backprop.check.lines.program import instrumented
+from backprop.check.lines.exchange import instrumented
 from backprop.check.lines.sites import Role, Site
 
 SUM, CHANGE, PRODUCT = "__backprop_sum__", "__backprop_change__", "__backprop_product__"

@@ -9,7 +9,7 @@ None of them costs more for a large array than for a small one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ from backprop.arrays import Array
 from backprop.check.lines.events import Change, Event, add, put
 from backprop.check.lines.program import Outcome, Program
 
+Shapes = tuple[tuple[int, ...], ...]
 Names = tuple[str, ...]
 """Tensors whose directions are taken together."""
 DIRECTIONS = 2
@@ -128,7 +129,36 @@ class Truth:
         sides = [(self.along(gradient, names, j), self.slope(names, j)) for j in range(DIRECTIONS)]
         return all(abs(got - true) <= self.slack(size, got, true) for got, true in sides)
 
+    def off(self, name: str) -> Array:
+        """How far the slopes of a tensor are off along each direction; NaN where its values cannot be compared."""
+        gradient = self.base.gradient
+        if name not in gradient:
+            return np.full(DIRECTIONS, np.nan)
+        return np.array(
+            [self.slope((name,), j) - self.along(gradient, (name,), j) for j in range(DIRECTIONS)]
+        )
+
+    def tolerance(self, names: Names) -> Array:
+        """What may be left of that of some tensors."""
+        size = self.size(self.base.gradient, tuple(name for name in names if name in self.base.gradient))
+        size = size if np.isfinite(size) else 0.0
+        return np.array([3 * self.slack(size, self.slope(names, j)) for j in range(DIRECTIONS)])
+
+    def differs(self, outcome: Outcome, name: str) -> bool:
+        """Whether a run gave another gradient of a tensor."""
+        old, new = self.base.gradient.get(name), outcome.gradient.get(name)
+        return new is not None and (old is None or not np.array_equal(old, new))
+
+    def makes_right(self, outcome: Outcome | None, names: Iterable[str]) -> bool:
+        """Whether the gradients of tensors are right in a run."""
+        gradient = {} if outcome is None else outcome.gradient
+        return all(name in gradient and self.is_right(name, gradient[name]) for name in names)
+
     # Events ----------------------------------------------------------------------------------------------
+
+    def shapes(self, events: tuple[Event, ...]) -> Shapes:
+        """The shapes that the events have."""
+        return tuple(self.base.values[event].shape for event in events)
 
     def tangents(self, events: tuple[Event, ...], names: Names, j: int) -> list[Array] | None:
         """How each of the events moves along the j-th direction of tensors while the others are held."""

@@ -29,7 +29,7 @@ FEWEST, _MOST_CALLS = 3, 12
 class Wrong:
     """The first wrong value of a repair: what was got, and what is known of the truth.
 
-    name: of the variable by which the value is to be the derivative; empty for a local value. of: the line of that
+    name: of the variable by which the value should be the derivative; empty for a local value. of: the line of that
     variable in the forward pass, 0 for a tensor of the point.
     """
 

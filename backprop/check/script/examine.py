@@ -24,7 +24,8 @@ from backprop.check.lines.events import array_of, probes
 from backprop.check.lines.program import Program
 from backprop.check.lines.result import Lines
 from backprop.check.lines.rounds import Rounds
-from backprop.check.lines.trace import Step, steps_of
+from backprop.check.lines.trace import Step
+from backprop.check.lines.tracing import steps_of
 from backprop.check.look import probe
 from backprop.check.oracle import Budget, FunctionOracle, OutOfCalls
 from backprop.check.points import Structure, structure_of

@@ -25,7 +25,8 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.check.lines.events import Event, array_of, probes
-from backprop.check.lines.sites import AFTER, AT, INSIDE, Site, instrument
+from backprop.check.lines.probes import instrument
+from backprop.check.lines.sites import AFTER, AT, INSIDE, Site
 from backprop.check.script.source import Cell
 
 _SHIFT = "__backprop_shift__"

@@ -24,13 +24,13 @@ pytestmark = [
 ]
 
 SUITE = """
-networks = ["4-3-2", "9-4-2", "16-4-2"]
+networks = ["4-3-2", "9-4-2"]
 batches = [4]
 strategies = ["short-form"]
 starts = 3
 turns = 1
 """
-EXPECTED = sorted((f"{network}-batch-4", "short-form") for network in ("4-3-2", "9-4-2", "16-4-2"))
+EXPECTED = [("4-3-2-batch-4", "short-form"), ("9-4-2-batch-4", "short-form")]
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_group_that_kills_every_worker_crashes_and_the_run_ends(instrument, ru
 
 
 def test_a_coordinator_that_is_killed_leaves_nobody_behind_and_its_run_goes_on(instrument, run):
-    running = instrument.start(*run, "--workers", "2")
+    running = instrument.start(*run, "--workers", "1")
     folder = instrument.folder / "run"
     instrument.wait_until(lambda: (folder / NAME).exists() and finished_groups(folder)[0], running)
     running.kill()

@@ -272,7 +272,7 @@ def test_the_chart_library_is_bundled_once_for_all_pages_where_it_can_be_kept(mo
     monkeypatch.setattr(html, "user_cache", lambda: tmp_path / "new" / "folder")
     assert [html.chart_library() for _ in range(2)] == ["a<\\/script>"] * 2
     assert len(list((tmp_path / "new" / "folder").iterdir())) == 1
-    monkeypatch.setattr(vl_convert, "__version__", "another")
+    monkeypatch.setattr(html, "version", lambda package: "another")
     assert html.chart_library() == "b"
     monkeypatch.setattr(html, "user_cache", lambda: tmp_path / "file")
     (tmp_path / "file").touch()

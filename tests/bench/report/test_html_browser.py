@@ -143,19 +143,39 @@ def addresses(tmp_path_factory):
     return found
 
 
+def drawn(browser, address, size, **options):
+    """The page, with all it said and asked for, once its charts are drawn."""
+    page = open_page(browser, address, size, **options)
+    page.wait_for_function(DRAWN)
+    return page
+
+
 @pytest.fixture
 def opened(browser, addresses):
-    """`opened(name, size)`: the page, with all it said and asked for, once its charts are drawn."""
+    """`opened(name, size)`: a page of the test's own."""
     pages = []
 
     def open_run(name="whole", size=SCREEN, **options):
-        page = open_page(browser, addresses[name], size, **options)
-        pages.append(page)
-        page.wait_for_function(DRAWN)
-        return page
+        pages.append(drawn(browser, addresses[name], size, **options))
+        return pages[-1]
 
     yield open_run
     for page in pages:
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def seen(browser, addresses):
+    """`seen(name, size)`: a page that is opened once, for tests that only look at it."""
+    pages = {}
+
+    def once(name="whole", size=SCREEN):
+        if (name, size) not in pages:
+            pages[name, size] = drawn(browser, addresses[name], size)
+        return pages[name, size]
+
+    yield once
+    for page in pages.values():
         page.close()
 
 
@@ -185,9 +205,9 @@ def header(page, name):
 @pytest.mark.parametrize("name", RUNS)
 @pytest.mark.parametrize("size", [PHONE, SCREEN], ids=["phone", "screen"])
 def test_nothing_is_said_nothing_is_fetched_and_nothing_scrolls_sideways(
-    opened, addresses, name, size, tmp_path
+    seen, addresses, name, size, tmp_path
 ):
-    page = opened(name, size)
+    page = seen(name, size)
     assert page.said == []
     assert page.asked == [addresses[name]]
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
@@ -227,8 +247,8 @@ def outside_of_charts(page):
 
 
 @pytest.mark.parametrize("size", [PHONE, SCREEN], ids=["phone", "screen"])
-def test_no_line_runs_through_a_number_of_the_bars_and_none_is_cut_off(opened, size):
-    page = opened("busy", size)
+def test_no_line_runs_through_a_number_of_the_bars_and_none_is_cut_off(seen, size):
+    page = seen("busy", size)
     boxes = (
         "(chosen) => [...document.querySelectorAll(`#bars svg ${chosen}`)].map(e => e.getBoundingClientRect())"
         ".map(({left, top, right, bottom}) => [left, top, right, bottom])"
@@ -286,8 +306,8 @@ def test_a_name_that_is_code_is_text(opened):
     assert page.evaluate("document.querySelectorAll('#vg-tooltip-element :is(script, img)').length") == 0
 
 
-def test_the_table_opens_with_the_ranking_of_the_answer(opened):
-    page = opened()
+def test_the_table_opens_with_the_ranking_of_the_answer(seen):
+    page = seen()
     assert shown(page) == ["short-form", "layerwise-vjp", EVIL, "wrong", "finite-differences"]
     assert page.locator("#shown").text_content() == "5 of 30 cells"
 
@@ -344,8 +364,8 @@ def test_the_first_tab_leads_past_everything_to_the_table_and_focus_can_be_seen(
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
 
 
-def test_every_chart_has_marks_and_says_what_it_is(opened):
-    page = opened()
+def test_every_chart_has_marks_and_says_what_it_is(seen):
+    page = seen()
     charts = page.locator(".chart svg")
     assert (
         charts.count() == 8
@@ -405,8 +425,8 @@ def test_in_the_dark_the_page_is_dark_and_its_text_light(opened):
     assert light.evaluate(text) != dark.evaluate(text)
 
 
-def test_on_a_phone_text_is_large_enough_and_a_wide_table_scrolls_by_itself(opened):
-    page = opened(size=PHONE)
+def test_on_a_phone_text_is_large_enough_and_a_wide_table_scrolls_by_itself(seen):
+    page = seen(size=PHONE)
     sizes = page.evaluate(
         "[...document.querySelectorAll('p, td, th, h1, h2, li, label, figcaption, svg text')]"
         ".filter(e => e.textContent.trim()).map(e => parseFloat(getComputedStyle(e).fontSize))"
@@ -445,8 +465,8 @@ def test_a_thousand_predicted_cells_can_still_be_sorted_and_filtered(opened):
     assert shown(page) == ["strategy-3"]
 
 
-def test_an_empty_run_says_so(opened):
-    page = opened("empty")
+def test_an_empty_run_says_so(seen):
+    page = seen("empty")
     assert page.locator("h1").text_content() == "No cell was measured"
     assert page.locator("table, .chart").count() == 0
 

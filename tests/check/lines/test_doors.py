@@ -297,7 +297,7 @@ def test_a_gradient_that_is_right_is_not_blamed_for_what_a_later_line_does_to_it
     assert backprop.check_gradient(scaled, of_scaled, point).ok
     (line,) = backprop.check_gradient(scaled, by_logarithms, point).lines
     assert (line.text, line.kind, line.tensors) == ("value * p[name]", "log-parameter", ("c", "l"))
-    assert line.message.startswith("value * p[name] is to be dL/d(c). got = expected · θ")
+    assert line.message.startswith("value * p[name] should be dL/d(c). got = expected · θ")
 
 
 AT = np.random.default_rng(7).normal(size=(5, 3)), np.random.default_rng(8).normal(size=5)
@@ -347,6 +347,35 @@ def test_a_line_says_which_factor_it_lacks_and_gives_its_tensor_its_name(
     assert line.source.startswith(source)
     assert (line.kind, said in line.message) == (kind, True), line.message
     assert [finding.kind for finding in check.findings] == [kind]
+
+
+def forgetful(W, b):
+    z = W @ np.arange(1.0, 4.0) + b
+    h = np.tanh(z)
+    loss = np.sum(h * h)
+    dh = 2 * h
+    dz = dh
+    return loss, np.outer(dz, np.arange(1.0, 4.0)), dz
+
+
+def test_the_line_of_a_wrong_step_is_named_and_of_a_right_one_none_is_looked_for():
+    point = {"W": np.random.default_rng(0).standard_normal((2, 3)) / 4, "b": np.zeros(2)}
+    check = backprop.check_step(forgetful, point)
+    assert check.verdict == "wrong"
+    (line,) = check.lines
+    assert (line.source, line.kind) == ("dz = dh", "activation-derivative-missing")
+    assert "dz = dh" in str(check)
+    right = backprop.check_step(lambda W, b: (np.sum(W * W) + b @ b, 2 * W, 2 * b), point)
+    assert (right.verdict, right.lines) == ("right", None)
+
+
+def test_a_step_without_source_keeps_its_verdict():
+    names = {"np": np}
+    exec("def step(w):\n    d = 3 * w\n    return np.sum(w * w), d", names)
+    check = backprop.check_step(names["step"], np.arange(1.0, 4.0))
+    assert check.verdict == "wrong"
+    assert not check.lines
+    assert check.lines.note
 
 
 CELL = """import numpy as np

@@ -426,7 +426,7 @@ SLIPS: dict[str, list[tuple[str, ...]]] = {
     ],
     "tape": [
         ("self.grad += out.grad @ other.data.T", "self.grad += -out.grad @ other.data.T"),
-        ("self.grad += out.grad @ other.data.T", "self.grad = out.grad @ other.data.T"),
+        ("self.grad += unbroadcast(out.grad * other.data, self.data.shape)", "self.grad = unbroadcast(out.grad * other.data, self.data.shape)"),
         ("other.grad += self.data.T @ out.grad", "other.grad += self.data.T @ out.grad / len(out.grad)"),
         ("self.grad += unbroadcast(out.grad * other.data, self.data.shape)", "self.grad += unbroadcast(out.grad * self.data, self.data.shape)"),
         ("other.grad += unbroadcast(out.grad * self.data, other.data.shape)", "other.grad += unbroadcast(out.grad, other.data.shape)"),

@@ -7,6 +7,7 @@ Layers are counted from 0 in code and from 1 in words, as the parameters are: W1
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -97,8 +98,11 @@ class Run:
 
     def names(self, k: int) -> tuple[str, str]:
         """The names of the weights and the bias of layer k; the second is empty if the layer has no bias."""
-        own = [names for names in self.network.names if names][k]
-        return own["W"], own.get("b", "")
+        return self._names[k]
+
+    @functools.cached_property
+    def _names(self) -> list[tuple[str, str]]:
+        return [(own["W"], own.get("b", "")) for own in self.network.names if own]
 
     def slope(self, k: int) -> Array:
         """f'(z) of layer k, (n, o), where f acts on each element alone; ones where nothing follows the layer."""

@@ -9,11 +9,13 @@ those with as many cannot be told from it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from backprop.arrays import Array
 from backprop.check.network.mistakes.batch import scaled, weighted
 from backprop.check.network.mistakes.labels import other_labels
 from backprop.check.network.mistakes.networks import other_networks
@@ -165,13 +167,19 @@ def _fits_weights(state: State, got: Got) -> bool:
     if name not in got.tensors:
         return True
     tensor = got.tensors[name]
-    rows = np.unique(np.linspace(0, len(tensor) - 1, _SKETCH).astype(int))
+    rows = _sketch(len(tensor))
     if len(rows) < len(tensor):
         part = run.x[state.k][:, rows].T @ state.delta + run.decay * run.weights[state.k][rows]
         allowed = got.tolerance[name] * max(norm(tensor), norm(part)) * 2
         if norm(tensor[rows] - part) > allowed:
             return False
     return got.fits(name, state.weight_gradient)
+
+
+@functools.lru_cache(64)
+def _sketch(rows: int) -> Array:
+    """A few of so many rows, from the first to the last."""
+    return np.unique(np.linspace(0, rows - 1, _SKETCH).astype(int))
 
 
 def _with_single(state: State, got: Got) -> State:

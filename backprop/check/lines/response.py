@@ -1,0 +1,79 @@
+"""Responses: what the gradient becomes where a group is replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.lines.events import Event
+from backprop.check.lines.program import Outcome
+from backprop.check.lines.truth import Names, Shapes, Truth, rms
+
+_DUST = 1e-11
+"""Of the largest gradient: what is rounding."""
+
+
+@dataclass
+class Response:
+    """What the gradient becomes where a group is replaced: by zeros, and by random arrays r, one for each event."""
+
+    random: dict[Event, Array]
+    at_zero: dict[str, Array]
+    at_random: dict[str, Array]
+    _moves: dict[str, bool] = field(default_factory=dict)
+
+    def change(self, names: Names) -> dict[str, Array]:
+        """A r, by tensor."""
+        return {name: self.at_random[name] - self.at_zero[name] for name in names}
+
+    def moves(self, name: str) -> bool:
+        """Whether the tensor depends on the group."""
+        if name not in self.at_zero or name not in self.at_random:
+            return False
+        if name not in self._moves:
+            change = np.abs(self.at_random[name] - self.at_zero[name])
+            self._moves[name] = bool(np.max(change, initial=0) > _DUST * self.scale)
+        return self._moves[name]
+
+    @cached_property
+    def scale(self) -> float:
+        """The size of the largest gradient: of a tensor whose gradient is zero, only rounding is seen."""
+        both = [self.at_random, self.at_zero]
+        return max(float(np.max(np.abs(each), initial=0)) for gradient in both for each in gradient.values())
+
+
+@dataclass
+class Responses:
+    """The responses of a program, each of which is had once."""
+
+    truth: Truth
+    _runs: dict[tuple[tuple[Event, ...], Shapes], tuple[list[Array], Outcome | None]] = field(
+        default_factory=dict
+    )
+    _found: dict[tuple[tuple[Event, ...], Shapes], Response | None] = field(default_factory=dict)
+
+    def random_run(self, events: tuple[Event, ...], shapes: Shapes) -> tuple[list[Array], Outcome | None]:
+        """Random arrays of these shapes, and the run with them in the place of the events."""
+        if (events, shapes) not in self._runs:
+            sizes = [rms(self.truth.base.values[event]) for event in events]
+            normal = self.truth.rng.standard_normal
+            new = [size * np.asarray(normal(shape)) for size, shape in zip(sizes, shapes, strict=True)]
+            self._runs[events, shapes] = new, self.truth.program.replaced(events, new)
+        return self._runs[events, shapes]
+
+    def of(self, events: tuple[Event, ...], shapes: Shapes, names: Iterable[str]) -> Response | None:
+        """The response to a group that is replaced by arrays of these shapes; None where it moves none of `names`."""
+        key, truth = (events, shapes), self.truth
+        if key not in self._found:
+            new, ahead = self.random_run(events, shapes)
+            keeps = ahead is not None and truth.base.gradient.keys() <= ahead.gradient.keys()
+            if ahead is None or not keeps or not any(truth.differs(ahead, name) for name in names):
+                return None  # of other tensors there may be one
+            zero = truth.program.replaced(events, [np.zeros(shape) for shape in shapes])
+            random = dict(zip(events, new, strict=True))
+            self._found[key] = Response(random, zero.gradient, ahead.gradient) if zero else None
+        return self._found[key]
