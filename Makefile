@@ -29,6 +29,7 @@ reference: $(VENV)/installed-report-memory-peers
 	$(BIN)/backprop run --suite peers --out results/reference/peers --fresh
 	$(BIN)/backprop run --suite layers --time-budget 10s --out results/reference/layers --fresh
 	$(BIN)/python tools/parts.py --out results/reference/parts.md
+	$(BIN)/python tools/parts.py --threads 2 --batch 128 --batch 512 --out results/reference/parts-two-threads.md
 	$(BIN)/python tools/training_targets.py --data mnist --out results/reference/training --fresh
 	$(BIN)/python tools/training_peers.py --data mnist --threads 1 --threads 2 --out results/reference/training --fresh
 	$(BIN)/python tools/commands.py --tests --out results/reference/commands.json --fresh

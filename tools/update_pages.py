@@ -189,6 +189,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
         row for row in libraries(path.parent) if "mean" in row["÷ the fastest library"]
     ),
     "results/reference/parts.md": lambda path: path.read_text(encoding="utf-8"),
+    "results/reference/parts-two-threads.md": lambda path: path.read_text(encoding="utf-8"),
     "results/reference/compare": comparison,
     "results/reference/report.md": lambda path: ranked(path.parent),
     "results/reference/check/comparison.md": lambda path: path.read_text(encoding="utf-8"),

@@ -106,12 +106,11 @@ def instrument(tmp_path):
 
 @dataclass
 class Undisturbed:
-    """A finished run: its folder, what it printed and said on stderr, and how long it took."""
+    """A finished run: its folder, what it printed, and how long it took."""
 
     folder: Path
     code: int
     rows: dict
-    err: str
     seconds: float
 
 
@@ -120,5 +119,5 @@ def undisturbed(tmp_path_factory):
     """The tiny suite, measured from beginning to end."""
     made = Instrument(tmp_path_factory.mktemp("undisturbed"))
     start = time.monotonic()
-    code, out, err = made.run("run", "--suite", "tiny.toml", "--out", "run", "--json")
-    return Undisturbed(made.folder / "run", code, json.loads(out), err, time.monotonic() - start)
+    code, rows = made.run_json("run", "--suite", "tiny.toml", "--out", "run")
+    return Undisturbed(made.folder / "run", code, rows, time.monotonic() - start)

@@ -116,7 +116,7 @@ class Recorder:
             return value
         change = self._seen(site, value, array)
         if site in self.targets:
-            before = _held(self.targets[site])
+            before = _held(self.targets[site], value)
             if before is not None and before.shape == array.shape:
                 self.sums[site, self._counts[site] - 1] = before + array
                 if change is None and site in self.adding:
@@ -172,11 +172,12 @@ class Recorder:
         return change
 
 
-def _held(target: str) -> Array | None:
-    """The array that a target of an assignment of the user's code holds; None where it holds none."""
+def _held(target: str, value: Any) -> Array | None:
+    """The array that a target of an assignment of the user's code holds; None where that is none, or is the value."""
     frame = sys._getframe(2)
     with contextlib.suppress(Exception):  # it has not been assigned yet
-        return array_of(eval(target, frame.f_globals, frame.f_locals))
+        held = eval(target, frame.f_globals, frame.f_locals)
+        return None if held is value else array_of(held)
     return None
 
 

@@ -63,6 +63,7 @@ SAMPLE = [
     slip("sandwich", "pass"),
     slip("heads", "for each in (gk, gq, gv)"),
     slip("tape", "self.grad += 2 * self.data / len(self.data) * out.grad"),
+    slip("convolution", "derr = err / n"),
     slip("adjoint", "grad_p = field_p(mids[n], p).T @ dk2"),
     slip("adjoint", "grad_p += field_p(us[n + 1], p).T @ dk1"),
     slip("adjoint", "lam = lam + field_u(us[n], p).T @ dk1"),

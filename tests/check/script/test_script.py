@@ -443,7 +443,7 @@ def test_the_command_prints_text_json_and_html_and_ends_with_the_verdict(folder,
         "wrong.py is wrong in 1 of 2 gradients, by 1 line.\n\nwrong.py\n\n    13  dW = "
     )
     assert "| seen" in text.out
-    found, check_script = [], backprop.check_script  # looked up before it is exchanged
+    found, check_script = [], backprop.check_script
 
     def check_once(*arguments, **options):
         found.extend([] if found else [check_script(*arguments, **options)])
