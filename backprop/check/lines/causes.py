@@ -9,28 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
-from backprop.check.lines.naming import called
 from backprop.check.lines.repair import Repair
 from backprop.check.lines.search import Search
-from backprop.check.lines.sites import Site
-from backprop.check.patterns import Known, Suspect, where
+from backprop.check.lines.wrong import FEWEST, MOST_ENTRIES, Wrong, executions, in_shape, place_of
+from backprop.check.patterns import Suspect, where
 from backprop.check.ratios import along_an_axis, by_case
 from backprop.check.rearranged import left_out, moved
 from backprop.check.signatures import signatures, unknown
 from backprop.check.slope_names import is_same_slope, named_slope
 
-MOST_ENTRIES = 150
-"""The truth of a value with at most this many entries is computed entry by entry, where enough calls are left."""
 _LETTER = re.compile(r"(?<![a-zA-Z])[xy](?![a-zA-Z])")
 """The letters x and y in the formula of a slope: the argument of the function, and its value."""
-_FEWEST = 3
-"""So many slopes that equal those of a formula do not equal them by chance."""
 _SLOPES = {
     "tanh": "1 - {y}² of the tanh",
     "sigmoid": "{y}(1 - {y}) of the sigmoid",
@@ -44,37 +38,11 @@ _SLOPES = {
 """What the derivative of a function is called, where `y` is its value."""
 
 
-@dataclass(frozen=True)
-class Wrong:
-    """The first wrong value of a repair: what was got, and what is known of the truth.
-
-    name: of the variable by which the value should be the derivative; empty for a local value. of: the line of that
-    variable in the forward pass, 0 for a tensor of the point.
-    """
-
-    name: str
-    got: Array
-    shape: tuple[int, ...]
-    known: Known
-    of: int
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether the truth is zero."""
-        return bool(np.all(np.abs(self.known.values) <= self.known.tolerance))
-
-
-def place_of(site: Site, own: Site) -> str:
-    """The line of a site in words, with the cell of a notebook where that is not the cell of `own`."""
-    return f"line {site.line}" + (
-        f" of {called(site.path).rpartition(', ')[2]}" if site.path != own.path else ""
-    )
-
-
 def causes(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
     """The kinds of mistakes that explain a wrong value, the most specific one first and `unknown` last."""
     yield from _overwriting(repair)
     yield from _shape(seen)
+    seen = in_shape(seen)
     yield from _zero(seen, search)
     yield from _other(repair, search)
     yield from _mask(seen)
@@ -95,7 +63,7 @@ def _overwriting(repair: Repair) -> Iterator[Finding]:
 
 def _shape(seen: Wrong) -> Iterator[Finding]:
     """The value has the wrong shape; the truth may be its sum over some axes, or its transpose."""
-    if seen.got.shape == seen.shape:
+    if in_shape(seen).got.shape == seen.shape:
         return
     text = f"Its shape is {seen.got.shape}; expected {seen.shape}."
     axes = [(k,) for k in range(seen.got.ndim)] + [(0, 1)] * (seen.got.ndim > 1)
@@ -207,7 +175,13 @@ def _ties(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
 
 
 def _signature(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
-    """A factor, a sign, a transpose or zeros; for the gradient of a tensor also what follows from its values."""
+    """A factor, a sign, a transpose or zeros; for the gradient of a tensor also what follows from its values.
+
+    What all executions have in common comes first where each gives too few values to tell.
+    """
+    aheads, known, got = executions(repair, seen, search)
+    if len(aheads) > 1:
+        yield from signatures(Suspect(seen.name, got, known))
     structure, point = search.truth.program.structure, search.truth.program.point
     parameter = structure.views(point).get(seen.name) if repair.target.group is None else None
     yield from signatures(Suspect(seen.name, seen.got, seen.known, parameter))
@@ -215,28 +189,26 @@ def _signature(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]
 
 def _slope(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
     """The value is the derivative by the next line's variable, multiplied by the slope of another function."""
-    values, order, (_, ahead) = search.truth.base.values, search.order, repair.pairs[repair.first]
-    if (
-        seen.known.directions is not None
-        or not seen.name
-        or seen.got.shape != seen.shape
-        or ahead not in order
-    ):
+    if seen.got.shape != seen.shape:
         return
-    x = values[ahead].reshape(-1)
-    for group in search.sides.whole:
-        after = next((event for event in group.events if order[event] > order[ahead]), None)
+    values, order, rtol = search.truth.base.values, search.order, 10 * search.truth.rtol
+    aheads, known, wrong = executions(repair, seen, search)
+    x = np.concatenate([values[each].reshape(-1) for each in aheads] or [np.zeros(0)])
+    for group in search.sides.whole if aheads else ():
+        events = [next((e for e in group.events if order[e] > order[each]), None) for each in aheads]
         is_next = re.search(rf"(?<!\w){re.escape(seen.name)}(?!\w)", group.site.text)
-        if after is None or not is_next or values[after].shape != seen.shape:
+        pairs = zip(events, aheads, strict=True)
+        after = [one for one, of in pairs if one is not None and values[one].shape == values[of].shape]
+        if not is_next or len(after) < len(aheads):
             continue
-        dy, y = search.truth.entries(after, MOST_ENTRIES), values[after].reshape(-1)
-        clear = np.zeros(x.shape, bool) if dy is None else np.abs(dy) > 1e-2 * np.max(np.abs(dy))
-        if dy is None or clear.sum() < _FEWEST:
+        slopes = [dy for each in after if (dy := search.truth.entries(each, MOST_ENTRIES)) is not None]
+        if len(slopes) < len(aheads):
             continue
-        got, true = (
-            each.reshape(-1)[clear] * repair.factor / dy[clear] for each in (seen.got, seen.known.values)
-        )
-        rtol = 10 * search.truth.rtol
+        dy, y = np.concatenate(slopes), np.concatenate([values[each].reshape(-1) for each in after])
+        clear = np.abs(dy) > 1e-2 * np.max(np.abs(dy))
+        if clear.sum() < FEWEST:
+            continue
+        got, true = (each[clear] * repair.factor / dy[clear] for each in (wrong, known.values))
         words, right = (named_slope(each, x[clear], y[clear], {}, rtol) for each in (got, true))
         if words and not is_same_slope(got, true, rtol):
             name = group.site.stem or group.site.text
@@ -252,7 +224,7 @@ def _slope(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
 def _factor(seen: Wrong, search: Search) -> Iterator[Finding]:
     """A value of the forward pass is missing as a factor, entry by entry, or is a surplus factor."""
     known, got, values = seen.known, seen.got.reshape(-1), search.truth.base.values
-    if known.directions is not None or seen.got.shape != seen.shape or known.informative() < _FEWEST:
+    if known.directions is not None or seen.got.shape != seen.shape or known.informative() < FEWEST:
         return
     for group in (*search.sides.whole, *search.sides.forward):
         factor = values[group.events[-1]]

@@ -7,22 +7,17 @@ import linecache
 import numpy as np
 
 from backprop.check.entry import Entry, worst_entries
-from backprop.check.lines.causes import MOST_ENTRIES, Wrong, causes, place_of
+from backprop.check.lines.causes import causes
 from backprop.check.lines.repair import Repair
 from backprop.check.lines.result import Line
 from backprop.check.lines.search import Search
-from backprop.check.lines.sites import stem
-from backprop.check.lines.truth import rms
-from backprop.check.patterns import Known
-
-_ALONG = 6
-"""Random directions along which a value is compared where it has too many entries to compare each."""
+from backprop.check.lines.wrong import Wrong, place_of, wrong_value
 
 
 def explain(repair: Repair, search: Search) -> Line:
     """The line of a repair."""
     site = repair.site
-    seen = _wrong(repair, search)
+    seen = wrong_value(repair, search)
     finding = next(causes(repair, seen, search))
     wanted = "0" if seen.is_zero else _should_be(repair, seen)
     in_dict = site.name.startswith("_[")  # one that has no name
@@ -58,33 +53,6 @@ def _should_be(repair: Repair, seen: Wrong) -> str:
         return f"the part of {times}dL/d({seen.name}) that comes from {place}"
     variable = f", {seen.name}" if group.site.name else ""
     return f"{times}dL/d({seen.name}){variable} of {place}"
-
-
-def _wrong(repair: Repair, search: Search) -> Wrong:
-    """What is known of the first wrong value: every entry where there are few, else slopes along directions."""
-    truth, target = search.truth, repair.target
-    back, ahead = repair.pairs[repair.first]
-    got = np.asarray(truth.base.values[back], np.float64)
-    if target.group is None:
-        structure = truth.program.structure
-        shape, size = structure.leaf(target.name).shape, structure.leaf(target.name).size
-    else:
-        shape, size = truth.base.values[ahead].shape, truth.base.values[ahead].size
-    if repair.values:
-        expected = repair.values[repair.first]
-        tolerance = np.full(expected.size, 100 * truth.rtol * rms(expected))
-        of = repair.of.line if repair.of else 0
-        return Wrong("", got, expected.shape, Known(expected.reshape(-1), tolerance), of)
-    is_tensor = target.group is None
-    entries, directions = truth.entries(target.name if is_tensor else ahead, MOST_ENTRIES), None
-    if entries is None:
-        directions = truth.rng.standard_normal((_ALONG, size))
-        entries = np.array([truth.slope_of(target.name, ahead, v, is_tensor=is_tensor) for v in directions])
-    values = entries / repair.factor
-    tolerance = np.full(len(values), truth.rtol * max(float(np.max(np.abs(values))), 1e-300) + truth.noise)
-    name = target.name if target.group is None else (stem(target.group.site.name) or target.name)
-    of = 0 if target.group is None else target.group.site.line
-    return Wrong(name, got, shape, Known(values, tolerance, directions), of)
 
 
 def _worst(seen: Wrong) -> tuple[Entry, ...]:

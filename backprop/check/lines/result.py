@@ -182,6 +182,9 @@ def beside(number: int, source: str, right: str, mark: str = "") -> str:
 def block(line: Line) -> str:
     """The number and the source of a line, and beside it what is wrong, some entries and the kind."""
     times = f" First in execution {line.call} of {line.calls}." if line.calls > 1 else ""
-    below = [f"{list(each.index)}: got {each.got:.6g}, expected {each.expected:.6g}" for each in line.worst]
+    below = [
+        f"{f'{list(each.index)}: ' if each.index else ''}got {each.got:.6g}, expected {each.expected:.6g}"
+        for each in line.worst
+    ]
     rows = [" " * _COLUMN + row for row in (*below, f"({line.kind})")]
     return "\n".join([beside(line.line, line.source, f"{line.message}{times}"), *rows])

@@ -25,6 +25,7 @@ from backprop.errors import CheckError
 NO_LINE = (
     "No line of a backward pass was seen to run: the code may be compiled; expected code that Python runs."
 )
+_UNMOVED = "No parameter moves the loss; expected one that does, to look for the wrong line."
 
 
 class Rounds:
@@ -76,6 +77,9 @@ class Rounds:
                 self.found[number] = event, replace(line, tensors=fixed)
             if turn == 0:
                 self.wrong = tuple(name for name in self.names if name in left)
+                slopes = self.truth.slopes.values()
+                if left and slopes and not any(slopes) and not self.events:
+                    raise CheckError(_UNMOVED)
             left -= self.given_up
             if not left:
                 return

@@ -1,5 +1,6 @@
 """The finder of lines names the planted line, says what is wrong with it, and names none in right code."""
 
+import inspect
 import itertools
 import json
 import sys
@@ -338,6 +339,15 @@ def test_a_step_that_cannot_be_searched_is_told_what_it_did(step, said):
     assert find_lines(step, np.ones(3)).note.startswith(said)
 
 
+def test_a_loss_that_no_parameter_moves_is_refused_in_a_sentence():
+    def step(x):
+        loss = np.sum(np.sign(x))
+        dx = 2 * x
+        return loss, dx
+
+    assert "No parameter moves the loss; expected one that does" in find_lines(step, np.ones(3)).note
+
+
 def in_parts(W, c):
     """A slip in a step that takes the parts of its point, and gives the gradients one by one."""
     z = np.tanh(W @ c)
@@ -388,3 +398,53 @@ def test_a_search_that_runs_out_of_calls_says_so(tmp_path):
     lines = find_lines(module.step, point, *data, max_calls=100)
     assert "calls of max_calls, 100, are used" in lines.note
     assert lines.wrong == ("Wx", "Wh", "b")
+
+
+def sample_by_sample(w, X, y):
+    """Numbers alone: one sample in each turn of the loop."""
+    loss, dw = 0.0, np.zeros_like(w)
+    for row, target in zip(X, y, strict=True):
+        z = row @ w
+        p = 1 / (1 + np.exp(-z))
+        loss += (p - target) ** 2
+        dp = 2 * (p - target)
+        dz = dp * p * (1 - p)
+        dw += dz * row
+    return loss, dw
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "kind", "said"),
+    [
+        ("2 * (p - target)", "(p - target)", "constant-factor", "got = 1/2 · expected, to"),
+        ("2 * (p - target)", "2 * (target - p)", "sign", "got = -expected, in 5 values."),
+        (
+            "dp * p * (1 - p)",
+            "dp * p",
+            "activation-derivative-formula",
+            "times p, where the slope is p (1 - p)",
+        ),
+    ],
+)
+def test_what_is_wrong_with_numbers_shows_over_all_executions(right, wrong, kind, said, tmp_path):
+    path = tmp_path / "numbers.py"
+    source = inspect.getsource(sample_by_sample)
+    path.write_text("import numpy as np\n\n" + source.replace(right, wrong), encoding="utf-8")
+    rng = np.random.default_rng(0)
+    (line,) = find_lines(
+        suite.load(path, "numbers").sample_by_sample, rng.random(3), rng.random((5, 3)), rng.random(5)
+    )
+    assert wrong in line.source
+    assert (line.kind, said in line.message) == (kind, True)
+
+
+def test_a_reshaped_value_is_not_said_to_have_the_wrong_shape():
+    def step(w):
+        y = (w**2).reshape(2, 2)
+        loss = np.sum(np.sin(y))
+        dy = np.cos(y)
+        dw = (-2 * w * dy.reshape(4)).reshape(1, 4)
+        return loss, dw.reshape(4)
+
+    (line,) = find_lines(step, np.arange(1.0, 5.0))
+    assert (line.source[:2], line.kind) == ("dw", "sign")
