@@ -28,6 +28,8 @@ _STEP, _NEARLY = 2.0**-17, 1e-2
 """The step of one quotient, as a share of the scale; and how far the gradient may be off it, to be tried at all."""
 _NEARER, _SHORT = 1e-4, 2.0**-22
 """Of the scale: how far points around lie, so that a gradient changes by less than it jumps; and a step there."""
+_NEAREST = 2.0**-40
+"""The same of points that lie within all but the narrowest bends, and still are other numbers than the point."""
 _AROUND, _OFF = (16, 32, 64), 1e-3
 """Numbers of gradients around, one of which has to do; and by how much a mean of them may miss the claim."""
 _A_MEAN = "the gradients beside it differ, and a mean of them is a generalised gradient"
@@ -44,24 +46,36 @@ def aside(seen: Evidence, share: float, seed: int) -> Array:
 
 def kinks_of_a_mean(seen: Evidence, name: str) -> list[Kink]:
     """The entries of a tensor at a kink, if its gradient is a mean of the right ones around the point; else none."""
-    from scipy.optimize import nnls  # takes longer to import than most checks
-
     places, around = seen.function.structure.places[name], list[Array]()
     here, layout = seen.rows[0, places], seen.function.structure.layout
     while len(around) < _AROUND[-1]:
         beside = aside(seen, _NEARER, len(around))
         rows = seen.gradient.rows(beside) if seen.gradient and is_near(seen, beside, name, _SHORT) else None
-        if rows is None:
+        if seen.gradient is None or rows is None:
             return []
         around.append(rows[0, places])
         if len(around) in _AROUND:
             there = np.array(around).T
-            size = max(float(np.max(np.abs(there))), np.finfo(np.float64).tiny)
-            _, off = nnls(np.vstack([there / size, np.ones(len(around))]), np.append(here / size, 1))
-            if off <= _OFF:
-                moves = np.flatnonzero(np.ptp(there, axis=1) > OTHER * size)
-                return [Kink(name, layout.locate(int(places[k]))[1], _A_MEAN) for k in moves]
+            if not _is_a_mean(here, there):
+                continue
+            # A bend so narrow that the points around lie outside of it looks like a kink. Within it they are alike.
+            nearest = [seen.gradient.rows(aside(seen, _NEAREST, k)) for k in range(len(around))]
+            if any(rows is None for rows in nearest):
+                return []
+            if not _is_a_mean(here, np.array([rows[0, places] for rows in nearest if rows is not None]).T):
+                return []
+            moves = np.flatnonzero(np.ptp(there, axis=1) > OTHER * np.max(np.abs(there)))
+            return [Kink(name, layout.locate(int(places[k]))[1], _A_MEAN) for k in moves]
     return []
+
+
+def _is_a_mean(here: Array, there: Array) -> bool:
+    """Whether `here` (p,) is a mean Σ λₖ there[:,k], λₖ >= 0 and Σ λₖ = 1, nearly."""
+    from scipy.optimize import nnls  # takes longer to import than most checks
+
+    size = max(float(np.max(np.abs(there))), np.finfo(np.float64).tiny)
+    _, off = nnls(np.vstack([there / size, np.ones(there.shape[1])]), np.append(here / size, 1))
+    return bool(off <= _OFF)
 
 
 def as_means(check: GradientCheck, seen: Evidence, means: Mapping[str, list[Kink]]) -> GradientCheck:

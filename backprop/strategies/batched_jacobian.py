@@ -56,8 +56,7 @@ class BatchedJacobian(Strategy[Plan]):
     route: Literal["blas", "einsum"] = "blas"
 
     summary: ClassVar[str] = (
-        "the chain by einsum with the batch axis kept, ∂(outputs)/∂W as (n, c, i, o), BLAS where it wins; "
-        "einsum: np.einsum alone"
+        "the batch axis kept: ∂(outputs)/∂W as (n, c, i, o), BLAS where it wins; einsum: np.einsum alone"
     )
     rung: ClassVar[float] = 3
     shortcuts: ClassVar[Mapping[str, str] | None] = {

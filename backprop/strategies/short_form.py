@@ -52,8 +52,7 @@ class ShortForm(Strategy[Plan]):
     dense: bool = False
 
     summary: ClassVar[str] = (
-        "closed form, softmax and cross-entropy fused to p - t, reused buffers, zero inputs left out; "
-        "dense: with them"
+        "closed form, p - t for softmax and loss, reused buffers, no zero inputs; dense: with them"
     )
     rung: ClassVar[float] = 5
     shortcuts: ClassVar[Mapping[str, str] | None] = {

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from backprop import blas
 from backprop.errors import UnknownNameError
 from backprop.training import OPTIMIZERS, find_optimizer, optimizers
 
@@ -52,6 +53,24 @@ def test_blocks_do_not_change_a_bit(name, monkeypatch):
         first.update(gradient, 0.1, step)
         second.update(gradient, 0.1, step)
     np.testing.assert_array_equal(whole, split)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_beside_several_threads_the_same_numbers_are_added_few_at_a_time(name, monkeypatch):
+    """As many as OpenBLAS adds on one thread."""
+    size, counts = 30_001, list[int]()
+    whole, parts = (np.linspace(-1, 1, size, dtype=np.float32) for _ in range(2))
+    monkeypatch.setattr(blas, "threads", lambda: 1)
+    alone = find_optimizer(name)(whole)
+    monkeypatch.setattr(blas, "threads", lambda: 2)
+    beside = find_optimizer(name)(parts)
+    add = beside._axpy
+    beside._axpy = lambda *vectors, n, **options: counts.append(n) or add(*vectors, n=n, **options)
+    for step, gradient in enumerate(gradients(3, size, np.float32)):
+        alone.update(gradient, 0.1, step)
+        beside.update(gradient, 0.1, step)
+    np.testing.assert_array_equal(whole, parts)
+    assert max(counts, default=0) <= 10_000
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
