@@ -175,7 +175,7 @@ HELD = {
         f"{budget.Budget.parse(None, None).time_s:g} s a cell",
         f"slow-downs of {SLOWED}",
         f"the factor exceeds {statistics.SMALLEST_CLAIM} as well",
-        f"the planted 10% came out as {seen_of_the_largest_slow_down()}",
+        f"The planted 10% came out as {seen_of_the_largest_slow_down()}",
     ],
     "docs/concepts/verdicts.md": [
         f"along {review._DIRECTIONS} random directions",
