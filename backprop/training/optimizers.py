@@ -54,8 +54,8 @@ class Optimizer(ABC):
         }
         self._length = max(1, BLOCK_BYTES // vector.itemsize)
         self._axpy = get_blas_funcs("axpy", dtype=vector.dtype)
-        # The threads of SciPy's BLAS would take the cores from those of NumPy's, which wait for the next product there:
-        # steps of 1.5 ms then took 18 ms.
+        # The threads of SciPy's BLAS would take the cores from those of NumPy's, which wait there for the next
+        # product: steps of 1.5 ms then took 18 ms.
         self._at_once = self._length if blas.threads() == 1 else _ALONE
 
     def update(self, gradient: Array, learning_rate: float, step: int) -> None:
