@@ -20,8 +20,6 @@ from backprop.bench.clock import Call
 from backprop.layers import Linear
 from backprop.strategy import EXACT
 
-SHORT_FORM = "short-form"
-"""The strategy that all others are compared with; it takes turns in every group, with a row of its own or without."""
 TWIN = "A/A twin of the short form"
 LOSS = "baseline: loss"
 PRODUCTS = "baseline: matrix products"

@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
-from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN
+from backprop.bench.baselines import LOSS, PRODUCTS, TWIN
 from backprop.bench.journal import read_journal
-from backprop.bench.record import NOT_BEGUN, Agreement, Description, Record, grouped
+from backprop.bench.record import NOT_BEGUN, SHORT_FORM, Agreement, Description, Record, grouped
 from backprop.bench.stability import first_turns
 from backprop.bench.statistics import (
     SAME,

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN, find_target
+from backprop.bench.baselines import LOSS, PRODUCTS, TWIN, find_target
 from backprop.bench.budget import Budget
 from backprop.bench.cell import Cell, Times, agreements_of
 from backprop.bench.estimates import figures
 from backprop.bench.forecast import Speeds
 from backprop.bench.machine import Limits
-from backprop.bench.record import Agreement, Record
+from backprop.bench.record import SHORT_FORM, Agreement, Record
 from backprop.bench.scenarios import Scenario
 from backprop.bench.stability import unstable
 from backprop.bench.statistics import STARTS_TO_CLAIM

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop import Strategy
-from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, find_target
+from backprop.bench.baselines import LOSS, PRODUCTS, find_target
 from backprop.bench.budget import Budget
 from backprop.bench.cell import Cell, Times, agreements_of
 from backprop.bench.clock import Call, median_ratios, seconds_per_call
 from backprop.bench.journal import Journal, locked
 from backprop.bench.libraries import measured_libraries, write_constraints
 from backprop.bench.machine import describe_machine
-from backprop.bench.record import Description, Record, Results
+from backprop.bench.record import SHORT_FORM, Description, Record, Results
 from backprop.bench.scenarios import Scenario
 from backprop.bench.steps import Workbench
 from backprop.bench.threads import check_threads

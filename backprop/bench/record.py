@@ -16,6 +16,9 @@ from msgspec import Meta, Struct
 
 from backprop.bench import units
 
+SHORT_FORM = "short-form"
+"""The strategy that all others are compared with; it takes turns in every group, with a row of its own or without."""
+
 if TYPE_CHECKING:
     from backprop.bench.budget import Budget
 

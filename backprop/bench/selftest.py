@@ -25,9 +25,8 @@ import numpy as np
 from msgspec import Struct
 
 from backprop.bench import units
-from backprop.bench.baselines import SHORT_FORM
 from backprop.bench.files import decoded_file, write_files
-from backprop.bench.record import SamplesByName
+from backprop.bench.record import SHORT_FORM, SamplesByName
 from backprop.bench.report.markdown import markdown_table
 from backprop.bench.scenarios import Scenario
 from backprop.bench.statistics import (

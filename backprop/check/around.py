@@ -44,29 +44,45 @@ def aside(seen: Evidence, share: float, seed: int) -> Array:
     return random_direction(np.arange(len(x)), scale, np.random.default_rng(seed)).moved(x, share)
 
 
-def kinks_of_a_mean(seen: Evidence, name: str) -> list[Kink]:
-    """The entries of a tensor at a kink, if its gradient is a mean of the right ones around the point; else none."""
-    places, around = seen.function.structure.places[name], list[Array]()
-    here, layout = seen.rows[0, places], seen.function.structure.layout
+def kinks_of_a_mean(seen: Evidence, tried: frozenset[str], wrong: frozenset[str]) -> dict[str, list[Kink]]:
+    """The entries at a kink of the tensors `tried`, if the gradient is a mean of the right ones around the point.
+
+    All tensors that are not `wrong` for another reason have to be one mean together. Else nothing.
+    """
+    function, gradient = seen.function, seen.gradient
+    if not tried or gradient is None:
+        return {}
+    names = [name for name in function.structure.names if name in tried or name not in wrong]
+    places = np.concatenate([np.atleast_1d(function.structure.places[name]) for name in names])
+    here, around = seen.rows[0, places], list[Array]()
+
+    def beside(share: float, k: int) -> Array | None:
+        rows = gradient.rows(aside(seen, share, k))
+        return None if rows is None else rows[0, places]
+
     while len(around) < _AROUND[-1]:
-        beside = aside(seen, _NEARER, len(around))
-        rows = seen.gradient.rows(beside) if seen.gradient and is_near(seen, beside, name, _SHORT) else None
-        if seen.gradient is None or rows is None:
-            return []
-        around.append(rows[0, places])
-        if len(around) in _AROUND:
-            there = np.array(around).T
-            if not _is_a_mean(here, there):
-                continue
+        point = aside(seen, _NEARER, len(around))
+        row = (
+            beside(_NEARER, len(around))
+            if all(is_near(seen, point, name, _SHORT) for name in tried)
+            else None
+        )
+        if row is None:
+            return {}
+        around.append(row)
+        if len(around) in _AROUND and _is_a_mean(here, np.array(around).T):
             # A bend so narrow that the points around lie outside of it looks like a kink. Within it they are alike.
-            nearest = [seen.gradient.rows(aside(seen, _NEAREST, k)) for k in range(len(around))]
-            if any(rows is None for rows in nearest):
-                return []
-            if not _is_a_mean(here, np.array([rows[0, places] for rows in nearest if rows is not None]).T):
-                return []
-            moves = np.flatnonzero(np.ptp(there, axis=1) > OTHER * np.max(np.abs(there)))
-            return [Kink(name, layout.locate(int(places[k]))[1], _A_MEAN) for k in moves]
-    return []
+            nearest = [row for k in range(len(around)) if (row := beside(_NEAREST, k)) is not None]
+            if not nearest or not _is_a_mean(here, np.array(nearest).T):
+                return {}
+            moves = np.ptp(np.array(around), axis=0) > OTHER * np.max(np.abs(around))
+            found: dict[str, list[Kink]] = {name: [] for name in tried}
+            for k in np.flatnonzero(moves):
+                name, index = function.structure.layout.locate(int(places[k]))
+                if name in tried:
+                    found[name].append(Kink(name, index, _A_MEAN))
+            return {name: kinks for name, kinks in found.items() if kinks}
+    return {}
 
 
 def _is_a_mean(here: Array, there: Array) -> bool:

@@ -49,7 +49,7 @@ def with_trials(check: GradientCheck, seen: Evidence, sources: Sequence[Callable
     if not wrong or seen.gradient is None or seen.function.outputs:
         return check
     fixed = _fixed(seen, aside(seen, _BESIDE, 3), wrong)
-    means = {name: kinks for name in fixed if (kinks := kinks_of_a_mean(seen, name))}
+    means = kinks_of_a_mean(seen, frozenset(fixed), wrong)
     if means:
         check, wrong = as_means(check, seen, means), wrong - means.keys()
         if not wrong:

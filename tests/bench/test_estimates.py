@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from rows import RUN, left_out, record, write_journal, wrong
 
-from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN
+from backprop.bench.baselines import LOSS, PRODUCTS, TWIN
 from backprop.bench.estimates import claims, figures, read_run
+from backprop.bench.record import SHORT_FORM
 from backprop.bench.statistics import SAME
 
 

@@ -184,13 +184,13 @@ PIECES = {
     },
     characters: {"next": {"unknown"}},  # the line is named
     lstm: {"cell": {"upstream-ignored"}, "gate": {"local-derivative"}},
-    engine: {"overwritten": {"unknown"}},
+    engine: {"overwritten": {"steps-not-summed"}},
     gaussian_process: {"log": {"log-parameter"}, "half": {"constant-factor"}},
     **MODELS,
 }
 
 
-BY_LINE = {"unknown", "layer-term-missing", "activation-derivative-formula"}
+BY_LINE = {"unknown", "steps-not-summed", "layer-term-missing", "activation-derivative-formula"}
 """The kinds for which the wrong line is looked for: it says what the mistake is."""
 
 

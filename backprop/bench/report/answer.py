@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backprop.bench import units
-from backprop.bench.baselines import SHORT_FORM
-from backprop.bench.record import MEASURED, by_scenario
+from backprop.bench.record import MEASURED, SHORT_FORM, by_scenario
 from backprop.bench.report.ranking import HEADLINE, is_predicted, ran, ranked
 
 UNSTABLE = "Unstable: do not publish."

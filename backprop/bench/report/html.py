@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
@@ -206,18 +207,28 @@ def _first(lead: Lead | None, groups: Iterable[set[str]]) -> int:
 def chart_library() -> str:
     """Vega, Vega-Lite and vega-embed as one script, safe to stand between `<script>` and `</script>`.
 
-    vl-convert takes two seconds to bundle them, so they are kept for all pages that this version of it makes.
+    vl-convert takes two seconds to bundle them, so they are kept for all pages that this version of it makes. The
+    name of what is kept ends in the sum of its bytes: a file that was cut short or written over is not taken.
     """
-    kept = user_cache() / f"vega-{version('vl-convert-python')}.js"
-    with contextlib.suppress(OSError):
-        return kept.read_bytes().decode()
+    own = f"vega-{version('vl-convert-python')}"
+    for kept in user_cache().glob(f"{own}-*.js"):
+        with contextlib.suppress(OSError):
+            found = kept.read_bytes()
+            if kept.stem == f"{own}-{_sum_of(found)}":
+                return found.decode()
     import vl_convert
 
     make: Any = vl_convert.javascript_bundle  # its stub asks for a snippet that may be left out
     library = str(make()).replace("</script", "<\\/script").replace("<!--", "<\\!--")
-    own = kept.with_suffix(f".{os.getpid()}")  # two commands may write at the same time
+    written = library.encode()
+    kept = user_cache() / f"{own}-{_sum_of(written)}.js"
+    being_written = kept.with_suffix(f".{os.getpid()}")  # two commands may write at the same time
     with contextlib.suppress(OSError):  # where nothing can be kept, the next page takes as long
         kept.parent.mkdir(parents=True, exist_ok=True)
-        own.write_bytes(library.encode())
-        own.replace(kept)
+        being_written.write_bytes(written)
+        being_written.replace(kept)
     return library
+
+
+def _sum_of(script: bytes) -> str:
+    return hashlib.sha256(script).hexdigest()[:16]

@@ -16,8 +16,7 @@ from importlib.resources import files
 import pandas as pd
 
 from backprop.bench import units
-from backprop.bench.baselines import SHORT_FORM
-from backprop.bench.record import grouped
+from backprop.bench.record import SHORT_FORM, grouped
 from backprop.bench.report import charts
 from backprop.bench.report.answer import find_lead
 from backprop.bench.report.data import SIZES, Json, bar_rows, cell_row

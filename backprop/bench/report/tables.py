@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backprop.bench import units
-from backprop.bench.baselines import SHORT_FORM
-from backprop.bench.record import MEASURED, Agreement, by_scenario, one_line
+from backprop.bench.record import MEASURED, SHORT_FORM, Agreement, by_scenario, one_line
 from backprop.bench.report.ranking import is_predicted, ran, rank, ranked
 
 if TYPE_CHECKING:
