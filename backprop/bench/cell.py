@@ -27,7 +27,7 @@ from backprop.bench.machine import Limits, cpu_name, host_name
 from backprop.bench.record import MEASURED, Agreement, Record, SamplesByName, Status, one_line
 from backprop.bench.scenarios import Scenario
 from backprop.bench.steps import Workbench
-from backprop.bench.workers import START_UP_S, Worker, WorkerError
+from backprop.bench.workers import Worker, WorkerError
 from backprop.errors import UnavailableError
 from backprop.peers.base import Peer
 from backprop.verify import gradient_error, kinked_parameters, pairs
@@ -35,6 +35,8 @@ from backprop.verify import gradient_error, kinked_parameters, pairs
 _PROCESS_BYTES = 100e6
 """About what a Python process with NumPy takes anyway, so that a budget below it is one of arrays alone."""
 
+_WARM_UP_S = 10.0
+"""What a first call may take at least, however short the budget: it imports libraries, and compiles."""
 _TRACKER_SLOWS = 3
 """A memory tracker was seen to make a call of many small arrays, such as finite differences, so many times slower."""
 
@@ -152,7 +154,7 @@ class Cell:
         """
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "gradient.npy"
-            worker.ask("warm_up", START_UP_S)
+            worker.ask("warm_up", max(timeout_s, _WARM_UP_S))
             is_tracked = _TRACKER_SLOWS * (self.time_s or 0.0) <= timeout_s
             answer = worker.ask("verify", timeout_s, gradient_path=str(path), is_tracked=is_tracked)
             vector = np.load(path, allow_pickle=False)

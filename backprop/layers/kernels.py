@@ -198,10 +198,10 @@ class Kernels(OfShape):
         return products + n * o + input_needed * (products + n * self._patch_numbers)
 
     def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """The patches of a block, and y."""
+        """The patches of a block, or the buffer in which its bias is added; and y."""
         samples = self._samples(n, itemsize)
         buffer = ufunc_buffer_bytes(samples * o, itemsize)
-        return (0 if out else n * o * itemsize) + samples * self._patch_numbers * itemsize + buffer
+        return (0 if out else n * o * itemsize) + max(samples * self._patch_numbers * itemsize, buffer)
 
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The patches of a block and its samples' dW, or dX; and dx."""

@@ -200,7 +200,9 @@ def test_an_unfinished_run_goes_on_only_when_it_is_told_to_and_only_once(interru
     assert done.error_sentence.startswith(expected)
     running = instrument.start("run", "--suite", "tiny.toml", "--out", "run", "--resume")
     try:  # a second run, while the first is at work
-        instrument.wait_until(lambda: len(instrument.processes()) > 1, running)
+        files = psutil.Process(running.pid).open_files
+        instrument.wait_until(lambda: any(each.path.endswith(".lock") for each in files()), running)
+        running.send_signal(signal.SIGSTOP)  # so that it is not done before the others have asked
         for more in (["--resume"], []):
             done = again(instrument, *more)
             assert done.code == 2
