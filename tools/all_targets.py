@@ -17,9 +17,12 @@ import backprop.bench
 from backprop.bench.report.markdown import markdown_table
 
 _ONE_THREAD = "NumPy runs the steps between the products on one thread, the libraries spread them over both"
+_LINES = "slips inside of helpers, in whole numbers, and several that take more calls than there are"
 REASONS = {
     "short-form ÷ the fastest library, two threads": _ONE_THREAD,
     "an epoch ÷ PyTorch's": _ONE_THREAD,
+    "first line named": _LINES,
+    "all lines named": _LINES,
     "seconds of make test": "half of the time goes into tests of the checker, each of which calls a function some "
     "hundred times",
     "seconds of .ci/run": "the tests take most of it",
