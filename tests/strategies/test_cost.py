@@ -49,7 +49,7 @@ def networks():
         "narrow-squares": (Network.mlp(4, 3, 8, **squares), 2048),
         "deep": (Network.mlp(784, 128, 64, 10, activation="tanh"), 32),
         "deep-gelu": (Network.mlp(784, 128, 64, 10, activation="gelu"), 32),
-        "strides": (Network.parse("4x11x11 conv3x8,stride=2,groups=2 relu pool3,stride=1 3"), 56),
+        "strides": (Network.parse("4x11x11 conv3x8,stride=2,groups=2 relu pool3,stride=1 3"), 64),
         "image": (Network.parse("1x12x12 conv3x8,padding=1 relu pool2 conv3x6 tanh mean-pool2 5"), 64),
         "batch-normalised": (Network.parse("49 32 batch-norm relu 32 batch-norm tanh 10"), 256),
         "mnist": (Network.mlp(784, 512, 10), 8),
