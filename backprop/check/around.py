@@ -56,23 +56,20 @@ def kinks_of_a_mean(seen: Evidence, tried: frozenset[str], wrong: frozenset[str]
     places = np.concatenate([np.atleast_1d(function.structure.places[name]) for name in names])
     here, around = seen.rows[0, places], list[Array]()
 
-    def beside(share: float, k: int) -> Array | None:
-        rows = gradient.rows(aside(seen, share, k))
+    def at(point: Array) -> Array | None:
+        rows = gradient.rows(point)
         return None if rows is None else rows[0, places]
 
     while len(around) < _AROUND[-1]:
         point = aside(seen, _NEARER, len(around))
-        row = (
-            beside(_NEARER, len(around))
-            if all(is_near(seen, point, name, _SHORT) for name in tried)
-            else None
-        )
+        near = all(is_near(seen, point, name, _SHORT) for name in tried)
+        row = at(point) if near else None
         if row is None:
             return {}
         around.append(row)
         if len(around) in _AROUND and _is_a_mean(here, np.array(around).T):
             # A bend so narrow that the points around lie outside of it looks like a kink. Within it they are alike.
-            nearest = [row for k in range(len(around)) if (row := beside(_NEAREST, k)) is not None]
+            nearest = [row for k in range(len(around)) if (row := at(aside(seen, _NEAREST, k))) is not None]
             if not nearest or not _is_a_mean(here, np.array(nearest).T):
                 return {}
             moves = np.ptp(np.array(around), axis=0) > OTHER * np.max(np.abs(around))
