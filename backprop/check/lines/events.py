@@ -201,17 +201,24 @@ def probes(recorder: Recorder | None) -> Iterator[None]:
         found: dict[str, Any] = {AT: _hand_on, AFTER: _hand_on, INSIDE: _hand_on}
     else:
         found = {AT: recorder.at, AFTER: recorder.after, INSIDE: recorder.inside}
-    before = {name: getattr(builtins, name, None) for name in found}
-    for name, probe in found.items():
-        setattr(builtins, name, probe)
+    with hooks(found):
+        yield
+
+
+@contextlib.contextmanager
+def hooks(functions: Mapping[str, Any]) -> Iterator[None]:
+    """Let code that was changed find these by name, wherever it is: among the built-in functions."""
+    before = {name: getattr(builtins, name, None) for name in functions}
+    for name, each in functions.items():
+        setattr(builtins, name, each)
     try:
         yield
     finally:
-        for name, probe in before.items():
-            if probe is None:
+        for name, each in before.items():
+            if each is None:
                 delattr(builtins, name)
             else:
-                setattr(builtins, name, probe)
+                setattr(builtins, name, each)
 
 
 def _hand_on(_: int, value: Any = None, *__: Any) -> Any:

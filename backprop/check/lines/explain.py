@@ -8,10 +8,12 @@ import numpy as np
 
 from backprop.check.entry import Entry, worst_entries
 from backprop.check.lines.causes import causes
+from backprop.check.lines.edits import Edit
 from backprop.check.lines.repair import Repair
 from backprop.check.lines.result import Line
 from backprop.check.lines.search import Search
 from backprop.check.lines.wrong import Wrong, place_of, wrong_value
+from backprop.check.words import listed
 
 
 def explain(repair: Repair, search: Search) -> Line:
@@ -38,6 +40,28 @@ def explain(repair: Repair, search: Search) -> Line:
         kind=finding.kind,
         evidence=finding.evidence,
         worst=_worst(seen),
+    )
+
+
+def line_of_edit(edit: Edit, tensors: tuple[str, ...]) -> Line:
+    """The line of an edit that makes tensors right, where nothing is known of its value."""
+    source = linecache.getline(edit.place[0], edit.line).strip()
+    evidence = f"With that {listed(list(tensors))} {'is' if len(tensors) == 1 else 'are'} right."
+    return Line(
+        file=edit.place[0],
+        line=edit.line,
+        column=edit.column,
+        source=source,
+        variable=edit.old,
+        text=edit.old,
+        call=1,
+        calls=1,
+        tensors=tensors,
+        should_be=edit.new,
+        of=0,
+        message=f"{edit.old} should be {edit.new}. {evidence}",
+        kind="unknown",
+        evidence=evidence,
     )
 
 

@@ -33,7 +33,7 @@ def find_lines(
     function: Callable[..., Any],
     point: Any,
     *arguments: Any,
-    max_calls: int = 2000,
+    max_calls: int = 4000,
     rng: np.random.Generator | None = None,
     source: Callable[..., Any] | None = None,
 ) -> Lines:
@@ -58,7 +58,7 @@ def find_lines_of_gradient(
     gradient: Callable[[Any], Any],
     point: Any,
     *,
-    max_calls: int = 2000,
+    max_calls: int = 4000,
     rng: np.random.Generator | None = None,
 ) -> Lines:
     """The lines of `gradient` that are wrong, where it is to be the gradient of `function`: both are one program.
@@ -147,9 +147,20 @@ def search(
 ) -> Lines:
     """Put probes into the sources, and into `also` where that can be; look for the wrong lines of the program."""
 
-    def look(sites: Mapping[int, Site], rng: np.random.Generator) -> Lines:
-        return found_from(program, begun(program, sites), sites, rng)
+    own, start = list[Rounds](), program.budget.used
 
+    def begin(sites: Mapping[int, Site], rng: np.random.Generator) -> Lines:
+        own.append(Rounds(program, begun(program, sites), sites, rng))
+        own[0].begin()
+        return Lines(())
+
+    def look(*_: Any) -> Lines:
+        return found_from(own[0], start)
+
+    lines = with_probes(begin, program, sources, also, rng)
+    if not own or lines.note:
+        return lines
+    own[0].mend([*sources, *also])
     return with_probes(look, program, sources, also, rng)
 
 
@@ -181,15 +192,14 @@ def too_few(program: Program) -> str:
     return f"All calls of max_calls, {limit}, are used; expected more, to end the search for the wrong line."
 
 
-def found_from(program: Program, base: Outcome, sites: Mapping[int, Site], rng: np.random.Generator) -> Lines:
-    """The wrong lines; `base` is the run without any change."""
-    left = program.budget.left
-    rounds = Rounds(program, base, sites, rng)
+def found_from(rounds: Rounds, start: int) -> Lines:
+    """The wrong lines that the rounds find; start: the calls that were used before them."""
+    program = rounds.truth.program
     rounds.run()
     placed = {name for line in rounds.lines for name in line.tensors}
     unplaced = tuple(name for name in rounds.wrong if name not in placed)
     note = too_few(program) if rounds.is_stopped else ""
-    return Lines(tuple(rounds.lines), rounds.wrong, unplaced, note, left - program.budget.left)
+    return Lines(tuple(rounds.lines), rounds.wrong, unplaced, note, program.budget.used - start)
 
 
 def begun(program: Program, sites: Mapping[int, Site]) -> Outcome:

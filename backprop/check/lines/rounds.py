@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from backprop.check.lines.choose import chosen
+from backprop.check.lines.edits import Edit
 from backprop.check.lines.events import Change, Event, put
-from backprop.check.lines.explain import explain
+from backprop.check.lines.explain import explain, line_of_edit
 from backprop.check.lines.groups import Group
+from backprop.check.lines.mending import Moved, mending, moved_by_lines
 from backprop.check.lines.overwriting import overwriting
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.repair import Repair, Target
 from backprop.check.lines.result import Line
+from backprop.check.lines.scopes import Place
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site
 from backprop.check.lines.truth import Truth
@@ -53,6 +58,9 @@ class Rounds:
         self.is_forward: dict[tuple[Event, ...], bool] = {}
         self.is_stopped = False
         self.given_up = frozenset[str]()
+        self.first: Search | None = None
+        self.moved: Moved = {}
+        self.edits: list[Edit] = []
 
     @property
     def lines(self) -> list[Line]:
@@ -60,32 +68,108 @@ class Rounds:
         found = sorted(self.found.values(), key=lambda each: self.order.get(each[0], 0))
         return [line for _, line in found]
 
+    def begin(self) -> None:
+        """See which tensors are wrong, and which lines belong to the backward pass; nothing where none is wrong."""
+        left = frozenset(name for name in self.names if self.truth.is_wrong(name))
+        self.wrong = tuple(name for name in self.names if name in left)
+        slopes = self.truth.slopes.values()
+        if left and slopes and not any(slopes) and not self.events:
+            raise CheckError(_UNMOVED)
+        if left:
+            self.first = Search.begun(self.truth, self.sites, left, self.is_forward)
+            if not self.first.sides.backward:
+                raise CheckError(NO_LINE)
+            self.moved = moved_by_lines(self.first)
+
+    def mend(self, sources: Sequence[Callable[..., Any]]) -> None:
+        """Look for edits that make all wrong tensors right, while the sources have no probes."""
+        if self.first is not None:
+            with contextlib.suppress(OutOfCalls):
+                self.edits = mending(self.first, self.moved, sources)
+
     def run(self) -> None:
         """Look for the lines."""
         try:
-            self._run()
+            if not self._is_mended():
+                self._run()
         except OutOfCalls:
             self.is_stopped = True
+        if self.edits:
+            self._reconcile()
+
+    def _is_mended(self) -> bool:
+        """Name the only statement that has an edit which makes all tensors right; whether there is one."""
+        if len({edit.place for edit in self.edits}) != 1 or self.edits[0].is_added:
+            return False
+        assert self.first is not None
+        edit, sides = self.edits[0], self.first.sides
+        inside = [g for g in sides.backward if g.site.path == edit.place[0] and g.site.line in edit.lines]
+        own = replace(self.first, sides=replace(sides, backward=inside))
+        known = [each for each in chosen(self._some(own.repairs(), _KEPT), own) if each.tensors >= own.wrong]
+        known = [each for each in known if each.site.line in edit.lines]
+        if known:
+            self._add(known[:1], own)
+        else:
+            self._name(edit)
+        return True
+
+    def _reconcile(self) -> None:
+        """Of the statements that an edit mends, the first whose value is not right; or the line found by its value."""
+        by_place: dict[Place, list[Edit]] = {}
+        for edit in self.edits:
+            by_place.setdefault(edit.place, []).append(edit)
+        firsts = [(self._first_event(own[0]), own) for own in by_place.values()]
+        firsts = sorted((each for each in firsts if each[0]), key=lambda each: self.order[each[0]]) or firsts
+        for event, own in firsts:
+            found = [n for n, (_, line) in self.found.items() if (line.file, line.line) in _lines_of(own[0])]
+            if found:
+                at, line = self.found[found[0]]
+                self.found = {found[0]: (at, replace(line, tensors=self.wrong))}
+                break
+            if event is None or not self._is_right(event):
+                self.found = {}
+                self._name(own[0])
+                break
+        self.is_stopped = False
+
+    def _first_event(self, edit: Edit) -> Event | None:
+        """The first execution of what a statement assigns."""
+        assert self.first is not None
+        groups = [g for g in self.first.sides.backward if (g.site.path, g.site.line) in _lines_of(edit)]
+        whole = [g for g in groups if g.site.name] or groups
+        return min((g.events[0] for g in whole), key=self.order.__getitem__, default=None)
+
+    def _is_right(self, event: Event) -> bool:
+        assert self.first is not None
+        try:
+            known = self.first.recognised(event, self.first.sides.whole, (-1, 0))
+        except OutOfCalls:
+            return False
+        return any(factor == 1 for _, _, factor in known)
+
+    def _name(self, edit: Edit) -> None:
+        event = next((e for e in self.order if self.sites[e[0]].line in edit.lines), (-1, 0))
+        self.found[event[0]] = event, line_of_edit(edit, self.wrong)
 
     def _run(self) -> None:
         left, new, program = frozenset[str](), set[int](), self.truth.program
         for turn in range(_MOST_ROUNDS):
-            before, left = left, frozenset(name for name in self.names if self.truth.is_wrong(name))
-            for number in new:
-                event, line = self.found[number]
-                fixed = tuple(name for name in self.names if name in before - left | set(line.tensors))
-                self.found[number] = event, replace(line, tensors=fixed)
             if turn == 0:
-                self.wrong = tuple(name for name in self.names if name in left)
-                slopes = self.truth.slopes.values()
-                if left and slopes and not any(slopes) and not self.events:
-                    raise CheckError(_UNMOVED)
-            left -= self.given_up
-            if not left:
-                return
-            search = Search.begun(self.truth, self.sites, left, self.is_forward)
-            if not search.sides.backward and turn == 0:
-                raise CheckError(NO_LINE)
+                if self.first is None:
+                    self.begin()
+                if self.first is None:
+                    return
+                search, left = self.first, self.first.wrong
+            else:
+                before, left = left, frozenset(name for name in self.names if self.truth.is_wrong(name))
+                for number in new:
+                    event, line = self.found[number]
+                    fixed = tuple(name for name in self.names if name in before - left | set(line.tensors))
+                    self.found[number] = event, replace(line, tensors=fixed)
+                left -= self.given_up
+                if not left:
+                    return
+                search = Search.begun(self.truth, self.sites, left, self.is_forward)
             new = self._named(search)
             again = program.run(wanted=None) if new else None
             if again is None:
@@ -202,6 +286,10 @@ class Rounds:
             return min((search.order[event] for event in equal), default=len(values))
 
         return sorted(search.names(search.wrong), key=place)
+
+
+def _lines_of(edit: Edit) -> set[tuple[str, int]]:
+    return {(edit.place[0], line) for line in edit.lines}
 
 
 Plan = tuple[list[Repair], bool, Search]

@@ -7,7 +7,6 @@ W -= rate * dW                   W -= __change__(8, W, rate * dW)       W where 
 from __future__ import annotations
 
 import ast
-import builtins
 import contextlib
 import itertools
 import operator
@@ -18,7 +17,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.lines.events import array_of
+from backprop.check.lines.events import array_of, hooks
 from backprop.check.lines.exchange import instrumented
 from backprop.check.lines.sites import Role, Site
 
@@ -97,15 +96,9 @@ class Switches:
 @contextlib.contextmanager
 def switched(sources: Sequence[Callable[..., Any]], switches: Switches) -> Iterator[dict[int, Site]]:
     """While it lasts, the code of functions has switches, where it can be changed; gives their sites by number."""
-    hooks = {SUM: switches.on_sum, CHANGE: switches.on_change, PRODUCT: switches.on_product}
-    with instrumented((), sources, _with_switches) as sites:
-        for name, hook in hooks.items():
-            setattr(builtins, name, hook)
-        try:
-            yield sites
-        finally:
-            for name in hooks:
-                delattr(builtins, name)
+    found = {SUM: switches.on_sum, CHANGE: switches.on_change, PRODUCT: switches.on_product}
+    with instrumented((), sources, _with_switches) as sites, hooks(found):
+        yield sites
 
 
 def _with_switches(source: str, path: str) -> tuple[ast.Module, dict[int, Site]]:

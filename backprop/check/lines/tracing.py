@@ -13,7 +13,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.calls import step_of
 from backprop.check.lines.events import Event, put
-from backprop.check.lines.find import begun, found_from, too_few, with_probes
+from backprop.check.lines.find import begun, search, too_few, with_probes
 from backprop.check.lines.groups import Group
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line, Lines
@@ -50,18 +50,18 @@ def trace(
     steps: list[Step] = []
 
     def look(sites: Mapping[int, Site], rng: np.random.Generator) -> Lines:
-        base = begun(program, sites)
-        lines = found_from(program, base, sites, rng)
-        program.repaired.clear()
-        program.added.clear()
-        program.believed.clear()
         try:
-            steps.extend(_Tracer(program, base, sites, rng, lines).steps())
+            steps.extend(_Tracer(program, begun(program, sites), sites, rng, lines).steps())
         except OutOfCalls:
             return replace(lines, note=too_few(program))
         return lines
 
-    lines = with_probes(look, program, sources, also, rng)
+    lines = search(program, sources, also, rng)
+    program.repaired.clear()
+    program.added.clear()
+    program.believed.clear()
+    if lines.wrong or not lines.note:
+        lines = with_probes(look, program, sources, also, rng)
     return Trace(tuple(steps), lines)
 
 

@@ -1,0 +1,104 @@
+"""Mending: one edit of one statement that makes all wrong tensors right, and changes neither the loss nor the others.
+
+Whatever its value means, such a statement is wrong: a count, an index, a step within a local slope, a helper function
+that several lines call. Where several statements have such an edit, each is a suspect: dz = -dh and dh = -dy would mend
+the same sign.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from backprop.check.lines.edits import Edit, edited, switched_on
+from backprop.check.lines.events import Recorder
+from backprop.check.lines.program import Outcome, Program
+from backprop.check.lines.scopes import Place, scopes_of
+from backprop.check.lines.search import Search
+
+_SHARE = 0.5
+"""The share of all calls that trials of edits may take."""
+_SAME_LOSS = 1e-12
+
+
+Moved = Mapping[tuple[str, int], frozenset[str] | None]
+"""By line of the backward pass the tensors that depend on its values; None where that is not known."""
+
+
+def mending(search: Search, moved: Moved, sources: Sequence[Callable[..., Any]]) -> list[Edit]:
+    """The edits that make all wrong tensors right; those that put something in only where there are no others.
+
+    To be called while the sources have no probes.
+    """
+    truth, wrong = search.truth, search.wrong
+    program = _without_probes(truth.program, truth.base)
+    ahead = {(group.site.path, group.site.line) for group in search.sides.whole}
+
+    def may_be_wrong(place: Place, lines: tuple[int, ...]) -> bool:
+        own = [moved[place[0], line] for line in lines if (place[0], line) in moved]
+        if own:
+            return any(each is None for each in own) or frozenset().union(*filter(None, own)) >= wrong
+        return not any((place[0], line) in ahead for line in lines)
+
+    def stage(edit: Edit) -> tuple[bool, bool, bool]:
+        own = [moved[edit.place[0], line] for line in edit.lines if (edit.place[0], line) in moved]
+        return edit.is_added, any(each is not None and each > wrong for each in own), not own
+
+    shapes = {}
+    for event, value in truth.base.values.items():
+        site = search.sites[event[0]]
+        shapes[site.path, site.line, site.name] = value.shape
+    scopes = scopes_of(sources, lambda: program.answer(Recorder()))
+    with edited(sources, scopes, may_be_wrong, shapes) as edits:
+        if not _is_same(program.run(), truth.base):
+            return []
+        last = program.budget.used + min(int(_SHARE * program.budget.limit), program.budget.left)
+        # A line that moves right tensors as well is less likely to be wrong, and one whose values are not known.
+        stages = itertools.groupby(sorted(edits, key=stage), stage)
+        for _, tried in stages:
+            found = [edit for edit in tried if program.budget.used < last and _mends(edit, program, search)]
+            if found:
+                return found
+    return []
+
+
+def _mends(edit: Edit, program: Program, search: Search) -> bool:
+    truth = search.truth
+    with switched_on(edit):
+        outcome = program.run()
+    if outcome is None or abs(outcome.loss - truth.base.loss) > _SAME_LOSS * abs(truth.base.loss):
+        return False
+    names = [name for name in truth.program.structure.names if name in search.wrong or truth.differs(outcome, name)]
+    return truth.makes_right(outcome, names)
+
+
+def _is_same(outcome: Outcome | None, base: Outcome) -> bool:
+    return outcome is not None and abs(outcome.loss - base.loss) <= _SAME_LOSS * abs(base.loss)
+
+
+def _without_probes(program: Program, base: Outcome) -> Program:
+    """The program where its loss is not that of an event, which is seen only with probes."""
+    if program.loss_of is None:
+        return program
+
+    def function(*arguments: Any) -> tuple[float, Any]:
+        return base.loss, program.function(*arguments)[1]
+
+    return replace(program, function=function, output=None, loss_of=None)
+
+
+def moved_by_lines(search: Search) -> Moved:
+    """What the lines of the backward pass move, where the code does not raise with other values in their place."""
+    found: dict[tuple[str, int], frozenset[str] | None] = {}
+    shapes = search.truth.shapes
+    for group in search.sides.backward:
+        key = group.site.path, group.site.line
+        before = found.get(key, frozenset())
+        ahead = search.responses.random_run(group.events, shapes(group.events))[1]
+        is_moved = ahead is None or any(search.truth.differs(ahead, name) for name in search.wrong)
+        is_known = not is_moved or search.response(group.events, shapes(group.events)) is not None
+        moved = frozenset(search.moved(group)) if is_known else None
+        found[key] = None if before is None or moved is None else before | moved
+    return found
