@@ -71,10 +71,13 @@ def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool
         return False
     is_own = (group in search.sides.kept and site.text in site.name) or _is_itself(group, search)
     is_empty = not any(np.any(values[event]) for event in group.events)
-    if is_own or is_empty or not tensors <= set(search.moved(group)):
+    moved = set(search.moved(group))
+    if is_own or is_empty or not tensors <= moved:
         return False
     event, *later = group.events
     if not later:
+        if moved - search.wrong - search.others:  # right tensors follow from the value
+            return False
         return all(factor != 1 for _, _, factor in search.recognised(event, search.sides.whole, (-1, 0)))
     new = search.truth.rng.standard_normal(values[event].shape)
     outcome = search.truth.program.run(changes={event: put(new)}, wanted=frozenset(later))

@@ -184,7 +184,7 @@ class Search:
         factor = self._factor(wrong, target, pairs, response, known) if wrong else None
         if not factor or (right and self._factor(right, target, pairs, response, factor) is None):
             return None
-        rest = self._rest(wrong, target, pairs, response)
+        rest = self._rest(wrong, target, pairs, response, apart)
         repaired = frozenset(wrong if self._is_zero(wrong, rest) else ())
         if not (repaired or apart):
             return None
@@ -250,9 +250,11 @@ class Search:
             return [self.truth.directions[target.name][j].reshape(shape) if is_own else np.zeros(shape)]
         return self.truth.tangents(tuple(ahead for _, ahead in pairs), names, j)
 
-    def _rest(self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response) -> Array:
-        """<dL/dθ, v> - <g(0), v> - <dL/dk, J v>, for each direction."""
-        truth, found = self.truth, []
+    def _rest(
+        self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response, whole: bool = False
+    ) -> Array:
+        """<dL/dθ, v> - <g(0), v> - <dL/dk, J v>, for each direction; unless `whole`, up to the first one not 0."""
+        truth, found, tolerance = self.truth, [], self.truth.tolerance(names)
         for j in range(DIRECTIONS):
             if target.group is None:
                 through = truth.slope((target.name,), j) if target.name in names else 0.0
@@ -261,4 +263,6 @@ class Search:
                 assert moved is not None
                 through = truth.slope_through(tuple(ahead for _, ahead in pairs), names, j, moved)
             found.append(truth.slope(names, j) - truth.along(response.at_zero, names, j) - through)
-        return np.array(found)
+            if not (whole or abs(found[-1]) <= tolerance[j]):
+                break
+        return np.array(found + [np.inf] * (DIRECTIONS - len(found)))

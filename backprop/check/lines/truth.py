@@ -9,6 +9,7 @@ None of them costs more for a large array than for a small one.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -38,6 +39,11 @@ def rms(value: Array) -> float:
     return size if np.isfinite(size) and size > 0 else 1.0
 
 
+def _key(arrays: Iterable[Array]) -> int:
+    """A number that only equal arrays have."""
+    return zlib.crc32(b"".join(b"%r" % (each.shape,) + each.tobytes() for each in arrays))
+
+
 @dataclass
 class Truth:
     """The true slopes of a program at its point. base: the run without any change. scale: of a tensor's entries."""
@@ -54,6 +60,10 @@ class Truth:
     _through: dict[tuple[tuple[Event, ...], Names, int], float] = field(default_factory=dict)
     _along: dict[tuple[Event, int], tuple[Array, float]] = field(default_factory=dict)
     _entries: dict[Event | str, Array] = field(default_factory=dict)
+    _same: dict[tuple[Event, ...], tuple[Event, ...]] = field(default_factory=dict)
+    _still: set[tuple[Event, ...]] = field(default_factory=set)
+    _slopes_along: dict[tuple[tuple[Event, ...], int], float] = field(default_factory=dict)
+    _losses: dict[tuple[int, int, float], tuple[Event, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.step = _STEP * float(np.cbrt(self.base.eps))
@@ -165,6 +175,7 @@ class Truth:
         if len(events) == 1:  # nothing is held: the same runs tell it of all events
             found = [self._free_tangents(name, j).get(events[0]) for name in names]
             return None if any(each is None for each in found) else [sum(found)]  # type: ignore[arg-type, list-item]
+        events = self._same.get(events, events)
         key = events, names, j
         if key not in self._tangents:
             held = {each: put(self.base.values[each]) for each in events}
@@ -204,14 +215,34 @@ class Truth:
         return found
 
     def slope_along(self, events: Sequence[Event], moves: Sequence[Array]) -> float:
-        """The slope of the loss where each event is moved along an array."""
+        """The slope of the loss where each event is moved along an array.
+
+        Events with equal values that change the loss to the same number, such as an assignment and the only use of
+        its variable, are the same value in two places: its slopes are computed once. What moves the loss not at
+        all along one array, as a use in the backward pass, moves it along none.
+        """
 
         def loss(step: float) -> float:
             changes = {each: add(step * move) for each, move in zip(events, moves, strict=True)}
             outcome = self.program.run(changes=changes)
             return outcome.loss if outcome else np.nan
 
-        return (loss(self.step) - loss(-self.step)) / (2 * self.step)
+        own, moved = self._same.get(tuple(events), tuple(events)), _key(moves)
+        if own in self._still or not any(map(np.any, moves)):
+            return 0.0
+        if (own, moved) not in self._slopes_along:
+            up = loss(self.step)
+            if up == self.base.loss and all(map(np.all, moves)):
+                self._still.add(own)
+                return 0.0
+            alike = _key([self.base.values[each] for each in own]), moved, up
+            if abs(up - self.base.loss) > 10 * self.noise * self.step:
+                first = self._losses.setdefault(alike, own)
+                if (first, moved) in self._slopes_along:
+                    self._same[own] = own = first
+            if (own, moved) not in self._slopes_along:
+                self._slopes_along[own, moved] = (up - loss(-self.step)) / (2 * self.step)
+        return self._slopes_along[own, moved]
 
     def slope_through(self, events: tuple[Event, ...], names: Names, j: int, moves: Sequence[Array]) -> float:
         """<dL/dk, J v>: the part of the slope along the j-th direction of tensors that leads through the events."""
@@ -223,7 +254,8 @@ class Truth:
         """A random direction of an event, and the slope of the loss along it."""
         if (event, j) not in self._along:
             value = self.base.values[event]
-            w = rms(value) * self.rng.standard_normal(value.shape)
+            same = np.random.default_rng([_key([value]) % 2**32, j])  # one direction for equal values
+            w = rms(value) * same.standard_normal(value.shape)
             self._along[event, j] = w, self.slope_along([event], [w])
         return self._along[event, j]
 
@@ -254,6 +286,7 @@ class Truth:
         is_tensor = isinstance(of, str)
         places = self.program.structure.places
         size = len(places[of]) if isinstance(of, str) else self.base.values[of].size
+        of = of if isinstance(of, str) else self._same.get((of,), (of,))[0]
         if of not in self._entries and size <= most and self.program.budget.room(3 * size):
             name, event = (of, (-1, 0)) if isinstance(of, str) else ("", of)
             slopes = [self.slope_of(name, event, v, is_tensor=is_tensor) for v in np.eye(size)]
