@@ -11,6 +11,7 @@ into what a later, wrong line needs:
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -203,7 +204,8 @@ def _is_gradient(repair: Repair, search: Search) -> bool:
 
 def _is_natural(factor: float, value: Array) -> bool:
     """Whether a derivative may be meant to be multiplied by a factor: by 1, or the number of what is summed."""
-    return any(abs(factor - each) < 1e-3 * each for each in (1, value.size, *value.shape))
+    sizes = (math.prod(some) for k in range(value.ndim + 1) for some in itertools.combinations(value.shape, k))
+    return any(abs(factor - each) < 1e-3 * each for each in sizes)
 
 
 def _multiple(repair: Repair, search: Search) -> float | None:

@@ -12,8 +12,9 @@ that uses it.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -44,24 +45,44 @@ def local(
     first = min(found, key=lambda each: search.order[each.event])
     derivatives = {each.group.events for each in repairs}
     last, locals_ = search.truth.program.budget.used + _MOST_RUNS, _Locals(search)
-    for group in _whole_lines([*search.sides.backward, *search.sides.kept], search):
-        is_before = search.order[group.events[0]] < search.order[first.event]
-        if not is_before or group.events in derivatives or not _may_be_wrong(group, tensors, search):
-            continue
-        found_one = _first_right(group, locals_, last, search)
-        if found_one is None:
-            continue
-        if group.site.line == first.site.line:
-            return None
-        said, site, new = found_one
-        values, pairs = search.truth.base.values, tuple((event, event) for event in group.events)
-        off = [not np.allclose(values[e], each) for e, each in zip(group.events, new, strict=True)]
-        if _is_right_for_some(group, off, search):
-            continue
-        moved = frozenset(search.moved(group)) & search.wrong
-        wrong = replace(first, group=group, pairs=pairs, tensors=moved, first=off.index(True), factor=1.0)
-        return replace(wrong, values=tuple(new), said=said, of=site)
+    before = [
+        group
+        for group in _whole_lines([*search.sides.backward, *search.sides.kept], search)
+        if search.order[group.events[0]] < search.order[first.event]
+        and group.events not in derivatives
+        and _may_be_wrong(group, tensors, search)
+    ]
+    for candidates in (locals_.places_of, locals_.slopes_of):
+        best: Repair | None = None
+        # The nearest line first; then the lines that its value follows from, of which the earliest is wanted.
+        for group in reversed(before):
+            if best is not None and not _leads_to(group, best.event, search):
+                continue
+            found_one = _first_right(group, candidates, last, search)
+            best = (found_one and _local(group, found_one, first, search)) or best
+        if best is not None:
+            return None if best.site.line == first.site.line else best
     return None
+
+
+def _local(group: Group, one: Local, first: Repair, search: Search) -> Repair | None:
+    """The repair of a group by a local value, which comes before the `first` one that was found."""
+    said, site, new = one
+    values, pairs = search.truth.base.values, tuple((event, event) for event in group.events)
+    off = [not np.allclose(values[e], each) for e, each in zip(group.events, new, strict=True)]
+    if _is_right_for_some(group, off, search):
+        return None
+    moved = frozenset(search.moved(group)) & search.wrong
+    wrong = replace(first, group=group, pairs=pairs, tensors=moved, first=off.index(True), factor=1.0)
+    return replace(wrong, values=tuple(new), said=said, of=site)
+
+
+def _leads_to(group: Group, event: Event, search: Search) -> bool:
+    """Whether the value of an event follows from the values of a group."""
+    values, normal = search.truth.base.values, search.truth.rng.standard_normal
+    changes = {each: put(rms(values[each]) * normal(values[each].shape)) for each in group.events}
+    outcome = search.truth.program.run(changes=changes, wanted=frozenset([event]))
+    return outcome is None or not np.array_equal(outcome.values.get(event, np.nan), values[event])
 
 
 def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool:
@@ -103,10 +124,12 @@ def _is_itself(group: Group, search: Search) -> bool:
     return any(site.name and site.stem == group.site.stem for site in sites)
 
 
-def _first_right(group: Group, locals_: _Locals, last: int, search: Search) -> Local | None:
+def _first_right(
+    group: Group, candidates: Callable[[Group], Iterator[Local]], last: int, search: Search
+) -> Local | None:
     """The first local value that makes right all tensors that depend on a group; None after `last` calls."""
     values, budget, tried = search.truth.base.values, search.truth.program.budget, set[bytes]()
-    for one in locals_.of(group):
+    for one in candidates(group):
         key = b"".join(each.astype(values[group.events[0]].dtype).tobytes() for each in one[2])
         if key in tried or key == b"".join(values[event].tobytes() for event in group.events):
             continue
@@ -136,6 +159,7 @@ class _Locals:
         forward = [each for each in search.sides.forward if each.site.role != "turn"]
         whole = [each for each in forward if not each.site.is_use]
         self.whole_events = frozenset(event for group in whole for event in group.events)
+        self.operations = sorted(forward, key=lambda each: search.order[each.events[0]])
         self.behind = _whole_lines(whole, search)
         self.ahead = [each for each in whole if each.site.name] + search.sides.parameters
         self.ahead += [each for each in forward if each.site.is_use and "['" in each.site.text]
@@ -143,8 +167,8 @@ class _Locals:
         self.places += search.sides.parameters
         self._moved: dict[tuple[Event, int | None], dict[Event, Array]] = {}
 
-    def of(self, group: Group) -> Iterator[Local]:
-        """Candidates for a group, by its shapes: forward values where it holds one, slopes and Jacobians."""
+    def places_of(self, group: Group) -> Iterator[Local]:
+        """Forward values of the shapes of a group that holds a forward value."""
         search, shapes = self.search, self.search.truth.shapes(group.events)
         is_of_forward = any(search.sides.holding(group.events[-1], search.sides.forward))
         for ahead in self.places if is_of_forward else ():
@@ -152,15 +176,24 @@ class _Locals:
                 new = [self.values[event] for _, event in pairs]
                 if tuple(each.shape for each in new) == shapes:
                     yield f"{_name(ahead.site)} of line {ahead.site.line}", ahead.site, new
+
+    def slopes_of(self, group: Group) -> Iterator[Local]:
+        """Slopes and Jacobians of the shapes of a group that computes something."""
         is_place = group.site.role == "passed" or _PLACE.fullmatch(group.site.text)
-        for ahead in () if is_place else self.ahead:
-            for behind in self.behind:
-                of = f"{_name(behind.site)} of line {behind.site.line}"
-                said = f"d({_name(behind.site)})/d({_name(ahead.site)}), {of}"
-                for columns in self._derivatives(group, ahead, behind):
-                    known = [each for each in columns if each is not None]
-                    if len(known) == len(shapes):
-                        yield said, behind.site, known
+        for ahead, behind in () if is_place else self._steps():
+            of = f"{_name(behind.site)} of line {behind.site.line}"
+            said = f"d({_name(behind.site)})/d({_name(ahead.site)}), {of}"
+            for columns in self._derivatives(group, ahead, behind):
+                known = [each for each in columns if each is not None]
+                if len(known) == len(group.events):
+                    yield said, behind.site, known
+
+    def _steps(self) -> Iterator[tuple[Group, Group]]:
+        """What a slope may be of: a line by a variable, or an operation by its last argument."""
+        yield from itertools.product(self.ahead, self.behind)
+        for ahead, behind in itertools.pairwise(self.operations):
+            if behind.site.role == "value" and ahead.site.line == behind.site.line:
+                yield ahead, behind
 
     def _derivatives(self, group: Group, ahead: Group, behind: Group) -> Iterator[list[Array | None]]:
         """For each execution of a group its slope, its Jacobian, or its column of one Jacobian."""

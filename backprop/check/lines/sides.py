@@ -30,8 +30,11 @@ class Sides:
 
     @property
     def whole(self) -> list[Group]:
-        """The groups of the forward pass, without single uses of a variable: these give parts of its derivative."""
-        return [group for group in self.forward if not group.site.is_use]
+        """The groups of the forward pass, without single uses of a variable: these give parts of its derivative.
+
+        What a function is handed is such a use, too.
+        """
+        return [group for group in self.forward if not group.site.is_use and group.site.role != "parameter"]
 
     def holding(self, event: Event, groups: Iterable[Group]) -> Iterator[Site]:
         """The sites of those groups that have the value of an event in one of their executions."""
@@ -61,10 +64,13 @@ def sides_of(groups: Iterable[Group], responses: Responses, known: dict[tuple[Ev
     for group in groups:
         if group.site.role == "parameter":
             sides.parameters.append(group)
-        elif group.site.role == "use":
+        if group.site.role == "use":
             sides.forward.append(group)
         elif group.site.role == "turn":
             sides.forward += [group] if moves_loss(group.events) else []
+        elif group.site.role == "parameter":
+            moved = tuple(e for part in by_caller(group) or [group.events] if moves_loss(part) for e in part)
+            sides.forward += [Group(group.site, moved)] if moved else []
         elif not moves_loss(group.events):
             is_kept = group.site.is_kept and any(sides.holding(group.events[-1], sides.forward))
             (sides.kept if is_kept else sides.backward).append(group)
