@@ -10,6 +10,7 @@ into what a later, wrong line needs:
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from backprop.check.lines.origin import is_computed_again, where_it_began
 from backprop.check.lines.repair import Repair, is_named
 from backprop.check.lines.search import Search
 from backprop.check.lines.truth import DIRECTIONS
+from backprop.check.oracle import OutOfCalls
 from backprop.check.words import is_gradient_of
 
 
@@ -41,8 +43,9 @@ def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
     tensors = frozenset(name for name, own in culprits.items() if own).union(
         *(each.tensors for each in found)
     )
-    earlier = (local(repairs, found, tensors, search) or implied(found, tensors, search)) if found else None
-    found = [earlier] if earlier else [where_it_began(each, search) for each in found]
+    with contextlib.suppress(OutOfCalls):  # what is found is proven
+        earlier = (local(repairs, found, tensors, search) or implied(found, tensors, search)) if found else None
+        found = [earlier] if earlier else [where_it_began(each, search) for each in found]
     return sorted(found, key=lambda each: search.order[each.event])
 
 

@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.lines.events import Event, put
-from backprop.check.lines.groups import Group, alignments
+from backprop.check.lines.groups import Group, Pair, alignments
 from backprop.check.lines.repair import Repair
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site
@@ -29,6 +30,8 @@ from backprop.check.lines.truth import rms
 
 _MOST_COLUMNS, _MOST_RUNS = 8, 400
 """The most columns of a Jacobian; the most runs of one search, to move forward values and to try local ones."""
+_MOST_PLACES = 8
+"""Forward values that are tried in the place of one: a slip takes a variable that is near."""
 _PLACE = re.compile(r"[\w.]+(\[[^()]*\])*")
 """Code that reads a place, such as `cache["h"][t - 1]`, and computes nothing."""
 Local = tuple[str, Site, list[Array]]
@@ -52,16 +55,17 @@ def local(
         and group.events not in derivatives
         and _may_be_wrong(group, tensors, search)
     ]
-    for candidates in (locals_.places_of, locals_.slopes_of):
+    for candidates, most in ((locals_.places_of, _MOST_PLACES), (locals_.slopes_of, _MOST_RUNS)):
         best: Repair | None = None
         # The nearest line first; then the lines that its value follows from, of which the earliest is wanted.
         for group in reversed(before):
             if best is not None and not _leads_to(group, best.event, search):
                 continue
-            found_one = _first_right(group, candidates, last, search)
+            found_one = _first_right(group, candidates(group), most, last, search)
             best = (found_one and _local(group, found_one, first, search)) or best
         if best is not None:
-            return None if best.site.line == first.site.line else best
+            is_same = best.site.line == first.site.line and best.site.role != "passed"
+            return None if is_same else best
     return None
 
 
@@ -125,22 +129,29 @@ def _is_itself(group: Group, search: Search) -> bool:
 
 
 def _first_right(
-    group: Group, candidates: Callable[[Group], Iterator[Local]], last: int, search: Search
+    group: Group, candidates: Iterator[Local], most: int, last: int, search: Search
 ) -> Local | None:
-    """The first local value that makes right all tensors that depend on a group; None after `last` calls."""
-    values, budget, tried = search.truth.base.values, search.truth.program.budget, set[bytes]()
-    for one in candidates(group):
-        key = b"".join(each.astype(values[group.events[0]].dtype).tobytes() for each in one[2])
-        if key in tried or key == b"".join(values[event].tobytes() for event in group.events):
+    """The first of at most so many local values that makes right all tensors that depend on a group.
+
+    None if there is none, or after `last` calls.
+    """
+    truth, budget = search.truth, search.truth.program.budget
+    tried = {_rounded([truth.base.values[event] for event in group.events])}
+    for one in candidates:
+        if _rounded(one[2]) in tried:
             continue
-        tried.add(key)
-        if budget.used >= last or not budget.room(1):
+        tried.add(_rounded(one[2]))
+        if budget.used >= last or not budget.room(1) or len(tried) > most + 1:
             return None
-        if search.truth.makes_right(
-            search.truth.program.replaced(group.events, one[2]), set(search.moved(group)) - search.others
-        ):
+        outcome = truth.program.replaced(group.events, one[2])
+        if truth.makes_right(outcome, set(search.moved(group)) - search.others):
             return one
     return None
+
+
+def _rounded(arrays: list[Array]) -> tuple[bytes, ...]:
+    """A key that is the same for values that differ by the error of a quotient."""
+    return tuple(b"%.4e" % rms(each) + np.round(each / rms(each), 4).tobytes() for each in arrays)
 
 
 def _whole_lines(groups: list[Group], search: Search) -> list[Group]:
@@ -168,25 +179,48 @@ class _Locals:
         self._moved: dict[tuple[Event, int | None], dict[Event, Array]] = {}
 
     def places_of(self, group: Group) -> Iterator[Local]:
-        """Forward values of the shapes of a group that holds a forward value."""
-        search, shapes = self.search, self.search.truth.shapes(group.events)
+        """Forward values of the shapes of a group that holds a forward value; those of the nearest lines first."""
+        search, shapes, own = self.search, self.search.truth.shapes(group.events), group.site
         is_of_forward = any(search.sides.holding(group.events[-1], search.sides.forward))
-        for ahead in self.places if is_of_forward else ():
+        found = dict[tuple[bytes, ...], tuple[int, Local]]()
+        for ahead in self.places if is_of_forward else ():  # assignments come before uses, and say more
+            site = ahead.site
+            away = abs(site.line - own.line) if site.path == own.path else sys.maxsize
             for pairs in alignments(group.events, ahead.events, search.order):
                 new = [self.values[event] for _, event in pairs]
                 if tuple(each.shape for each in new) == shapes:
-                    yield f"{_name(ahead.site)} of line {ahead.site.line}", ahead.site, new
+                    key, one = _rounded(new), (f"{_name(site)} of line {site.line}", site, new)
+                    nearest, one = found.get(key, (away, one))
+                    found[key] = min(away, nearest), one
+        yield from (one for _, one in sorted(found.values(), key=lambda each: each[0]))
 
     def slopes_of(self, group: Group) -> Iterator[Local]:
-        """Slopes and Jacobians of the shapes of a group that computes something."""
+        """Slopes and Jacobians of the shapes of a group that computes something, and no slope already."""
         is_place = group.site.role == "passed" or _PLACE.fullmatch(group.site.text)
-        for ahead, behind in () if is_place else self._steps():
+        is_derivative = self.search.is_gradient_name(group.site.stem)
+        if is_place or is_derivative or self.search.repeats(group) or self._is_slope(group):
+            return
+        for ahead, behind in self._steps():
             of = f"{_name(behind.site)} of line {behind.site.line}"
             said = f"d({_name(behind.site)})/d({_name(ahead.site)}), {of}"
-            for columns in self._derivatives(group, ahead, behind):
+            for pairs in alignments(group.events, ahead.events, self.search.order):
+                yield from self._derivatives(group, pairs, behind, said)
+            one, size = ahead.events[0], len(group.events)
+            if len(ahead.events) == 1 and self.values[one].shape == (size,) != (1,):  # an execution for each entry
+                shapes = self.search.truth.shapes(group.events)
+                columns = [self._column(one, j, behind, shape) for j, shape in enumerate(shapes)]
                 known = [each for each in columns if each is not None]
-                if len(known) == len(group.events):
+                if len(known) == size:
                     yield said, behind.site, known
+
+    def _is_slope(self, group: Group) -> bool:
+        """Whether the first value of a group is a slope or a Jacobian."""
+        first, own = Group(group.site, group.events[:1]), _rounded([self.values[group.events[0]]])
+        for ahead, behind in self._steps():
+            pairs = next(alignments(first.events, ahead.events, self.search.order), ())
+            if any(_rounded(new) == own for _, _, new in self._derivatives(first, pairs, behind, "")):
+                return True
+        return False
 
     def _steps(self) -> Iterator[tuple[Group, Group]]:
         """What a slope may be of: a line by a variable, or an operation by its last argument."""
@@ -195,16 +229,18 @@ class _Locals:
             if behind.site.role == "value" and ahead.site.line == behind.site.line:
                 yield ahead, behind
 
-    def _derivatives(self, group: Group, ahead: Group, behind: Group) -> Iterator[list[Array | None]]:
-        """For each execution of a group its slope, its Jacobian, or its column of one Jacobian."""
-        shapes, one = self.search.truth.shapes(group.events), ahead.events[0]
-        if len(ahead.events) == 1 and self.values[one].shape == (len(shapes),) != (1,):
-            yield [self._column(one, j, behind, shape) for j, shape in enumerate(shapes)]
-        for pairs in alignments(group.events, ahead.events, self.search.order):
-            places = list(zip((event for _, event in pairs), shapes, strict=False))
-            yield [self._column(event, None, behind, shape) for event, shape in places]
-            for axis in (-1, -2):
-                yield [self._jacobian(event, behind, shape, axis) for event, shape in places]
+    def _derivatives(
+        self, group: Group, pairs: tuple[Pair, ...], behind: Group, said: str
+    ) -> Iterator[Local]:
+        """For each execution of a group its slope; its Jacobian."""
+        places = list(zip((event for _, event in pairs), self.search.truth.shapes(group.events), strict=False))
+        for columns in (
+            [self._column(event, None, behind, shape) for event, shape in places],
+            *([self._jacobian(event, behind, shape, axis) for event, shape in places] for axis in (-1, -2)),
+        ):
+            known = [each for each in columns if each is not None]
+            if len(known) == len(group.events):
+                yield said, behind.site, known
 
     def _jacobian(self, event: Event, behind: Group, shape: tuple[int, ...], axis: int) -> Array | None:
         """The derivatives by the entries along the last axis of an event, stacked along an axis."""

@@ -7,8 +7,8 @@ Let b be a value of the backward pass and k one of the forward pass. The gradien
 The truth dL/dk in the place of b makes g right if and only if what follows b is the adjoint of what leads to k, and
 the rest is right as well. With random r, and random directions v of the tensor, whose tangent at k is J v:
 
-    <A r, v> = <r, J v>                          A = Jᵀ
-    <g(0), v> + <dL/dk, J v> = <dL/dθ, v>        the rest
+    <A (r - b), v> = <r - b, J v>                          A = Jᵀ
+    <g(b), v> - <b, J v> + <dL/dk, J v> = <dL/dθ, v>       the rest
 
 Neither needs dL/dk itself, so that a large array costs no more than a small one. A factor s with A = s Jᵀ is allowed:
 `dlogits` may be divided by n a line later; the truth is dL/dk / s then.
@@ -105,6 +105,17 @@ class Search:
         response = self.response(group.events, self.truth.shapes(group.events))
         return [name for name in self.truth.program.structure.names if response and response.moves(name)]
 
+    def repeats(self, group: Group) -> bool:
+        """Whether a group, of several numbers each, has only values of the forward pass, under its name or none."""
+
+        def is_again(event: Event) -> bool:
+            sites = self.sides.holding(event, (each for each in self.sides.forward if not each.site.is_use))
+            return self.truth.base.values[event].size > 1 and any(
+                group.site.stem in ("", site.stem) for site in sites
+            )
+
+        return all(map(is_again, group.events))
+
     # Repairs -------------------------------------------------------------------------------------------------
 
     def repairs(self, *, apart: bool = False) -> Iterator[Repair]:
@@ -113,6 +124,8 @@ class Search:
         apart: of one wrong tensor, also those that make it right only together with another one.
         """
         for group in self.sides.backward:
+            if self.repeats(group):  # it is computed, or read, once more, and is no derivative
+                continue
             found = []
             for target in self._targets(group):
                 tried = (self._repair(group, target, pairs, apart) for pairs in self._pairs(group, target))
@@ -184,18 +197,26 @@ class Search:
         factor = self._factor(wrong, target, pairs, response, known) if wrong else None
         if not factor or (right and self._factor(right, target, pairs, response, factor) is None):
             return None
-        rest = self._rest(wrong, target, pairs, response, apart)
+        rest = self._rest(wrong, target, pairs, response, factor, apart)
         repaired = frozenset(wrong if self._is_zero(wrong, rest) else ())
         if not (repaired or apart):
             return None
         repaired |= {name for name in self.wrong.difference(moved) if self._is_freed(name, response)}
-        if right and not self._is_zero(right, self._rest(right, target, pairs, response)):
+        if right and not self._is_zero(right, self._rest(right, target, pairs, response, factor)):
             repaired = frozenset()
+        if group.site.role == "change" and len(pairs) > 1 and self._is_whole_in_last(events, response, moved):
+            pairs = pairs[-1:]
         return Repair(group, target, pairs, repaired, factor, rest)
+
+    def _is_whole_in_last(self, events: tuple[Event, ...], response: Response, names: list[str]) -> bool:
+        """Whether the last event alone, as that of a sum, decides what the tensors become."""
+        last = self.truth.program.replaced(events[-1:], [response.random[events[-1]]])
+        gradient = {} if last is None else last.gradient
+        return all(np.array_equal(gradient.get(name, np.nan), response.at_random[name]) for name in names)
 
     def _is_freed(self, name: str, response: Response) -> bool:
         """Whether a tensor is right as soon as a group is replaced, by whatever: the two shared their memory."""
-        old, new = self.truth.base.gradient.get(name), response.at_zero.get(name)
+        old, new = self.truth.base.gradient.get(name), response.at_random.get(name)
         if new is None or (old is not None and np.array_equal(old, new)):
             return False
         return self.truth.is_right(name, new)
@@ -225,7 +246,8 @@ class Search:
             if moved is None:
                 return None
             wanted = sum(
-                float(np.vdot(response.random[b], m)) for (b, _), m in zip(pairs, moved, strict=True)
+                float(np.vdot(response.random[b] - response.start[b], m))
+                for (b, _), m in zip(pairs, moved, strict=True)
             )
             sides.append((truth.along(change, names, j), wanted))
             if factor is not None and abs(sides[j][0] - factor * wanted) > slack:
@@ -251,18 +273,31 @@ class Search:
         return self.truth.tangents(tuple(ahead for _, ahead in pairs), names, j)
 
     def _rest(
-        self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response, whole: bool = False
+        self,
+        names: Names,
+        target: Target,
+        pairs: tuple[Pair, ...],
+        response: Response,
+        factor: float,
+        whole: bool = False,
     ) -> Array:
-        """<dL/dθ, v> - <g(0), v> - <dL/dk, J v>, for each direction; unless `whole`, up to the first one not 0."""
+        """<dL/dθ, v> - <g(b), v> + <s b, J v> - <dL/dk, J v>, for each direction.
+
+        Unless `whole`, up to the first one that is not 0.
+        """
         truth, found, tolerance = self.truth, [], self.truth.tolerance(names)
         for j in range(DIRECTIONS):
+            moved = self._tangents(target, pairs, names, j)
+            assert moved is not None
             if target.group is None:
                 through = truth.slope((target.name,), j) if target.name in names else 0.0
             else:
-                moved = self._tangents(target, pairs, names, j)
-                assert moved is not None
                 through = truth.slope_through(tuple(ahead for _, ahead in pairs), names, j, moved)
-            found.append(truth.slope(names, j) - truth.along(response.at_zero, names, j) - through)
+            start = sum(
+                float(np.vdot(response.start[b], m)) for (b, _), m in zip(pairs, moved, strict=True)
+            )
+            got = truth.along(response.at_start, names, j) - factor * start
+            found.append(truth.slope(names, j) - got - through)
             if not (whole or abs(found[-1]) <= tolerance[j]):
                 break
         return np.array(found + [np.inf] * (DIRECTIONS - len(found)))

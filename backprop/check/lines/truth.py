@@ -60,6 +60,7 @@ class Truth:
     _through: dict[tuple[tuple[Event, ...], Names, int], float] = field(default_factory=dict)
     _along: dict[tuple[Event, int], tuple[Array, float]] = field(default_factory=dict)
     _entries: dict[Event | str, Array] = field(default_factory=dict)
+    _random: dict[Names, list[tuple[Array, float]]] = field(default_factory=dict)
     _same: dict[tuple[Event, ...], tuple[Event, ...]] = field(default_factory=dict)
     _still: set[tuple[Event, ...]] = field(default_factory=set)
     _slopes_along: dict[tuple[tuple[Event, ...], int], float] = field(default_factory=dict)
@@ -292,6 +293,18 @@ class Truth:
             slopes = [self.slope_of(name, event, v, is_tensor=is_tensor) for v in np.eye(size)]
             self._entries[of] = np.array(slopes)
         return self._entries.get(of)
+
+    def random_slopes(self, names: Names, count: int) -> tuple[Array, Array]:
+        """Random directions (count, p) of some tensors together, whose entries follow one another; the slopes."""
+        known, structure = self._random.setdefault(names, []), self.program.structure
+        scale = np.concatenate([np.full(len(structure.places[name]), self.scale[name]) for name in names])
+        while len(known) < count:
+            v = scale * self.rng.standard_normal(len(scale))
+            moved = np.zeros(structure.size)
+            moved[np.concatenate([structure.places[name] for name in names])] = self.step * v
+            up, down = (self.program.run(self.program.point + sign * moved) for sign in (1, -1))
+            known.append((v, (up.loss - down.loss) / (2 * self.step) if up and down else np.nan))
+        return np.stack([v for v, _ in known[:count]]), np.array([slope for _, slope in known[:count]])
 
     def slope_of(self, name: str, event: Event, direction: Array, *, is_tensor: bool) -> float:
         """The slope of the loss along one direction (size,) of a tensor, or of an event."""
