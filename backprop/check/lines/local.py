@@ -46,19 +46,27 @@ def local(
     tensors: those that `found` makes right.
     """
     first = min(found, key=lambda each: search.order[each.event])
-    derivatives = {each.group.events for each in repairs}
+    repaired = {each.group.events for each in repairs}
     last, locals_ = search.truth.program.budget.used + _MOST_RUNS, _Locals(search)
     before = [
         group
         for group in _whole_lines([*search.sides.backward, *search.sides.kept], search)
         if search.order[group.events[0]] < search.order[first.event]
-        and group.events not in derivatives
+        and group.events not in repaired
         and _may_be_wrong(group, tensors, search)
     ]
-    for candidates, most in ((locals_.places_of, _MOST_PLACES), (locals_.slopes_of, _MOST_RUNS)):
+    derivatives = [group for group in before if search.is_gradient_name(group.site.stem)]
+    others = [group for group in before if group not in derivatives]
+    for candidates, most, groups in (
+        (locals_.places_of, _MOST_PLACES, before),
+        (locals_.slopes_of, _MOST_RUNS, others),
+        (locals_.slopes_of, _MOST_RUNS, derivatives),
+    ):
         best: Repair | None = None
         # The nearest line first; then the lines that its value follows from, of which the earliest is wanted.
-        for group in reversed(before):
+        for group in reversed(groups):
+            if groups is derivatives and _is_part(group, first, search):
+                continue
             if best is not None and not _leads_to(group, best.event, search):
                 continue
             found_one = _first_right(group, candidates(group), most, last, search)
@@ -79,6 +87,12 @@ def _local(group: Group, one: Local, first: Repair, search: Search) -> Repair | 
     moved = frozenset(search.moved(group)) & search.wrong
     wrong = replace(first, group=group, pairs=pairs, tensors=moved, first=off.index(True), factor=1.0)
     return replace(wrong, values=tuple(new), said=said, of=site)
+
+
+def _is_part(group: Group, first: Repair, search: Search) -> bool:
+    """Whether the first value of a group is the derivative by one use of a variable, in the turn of another one."""
+    known = search.recognised(group.events[0], search.sides.forward, first.ahead)
+    return any(factor == 1 for _, _, factor in known)
 
 
 def _leads_to(group: Group, event: Event, search: Search) -> bool:
@@ -197,8 +211,7 @@ class _Locals:
     def slopes_of(self, group: Group) -> Iterator[Local]:
         """Slopes and Jacobians of the shapes of a group that computes something, and no slope already."""
         is_place = group.site.role == "passed" or _PLACE.fullmatch(group.site.text)
-        is_derivative = self.search.is_gradient_name(group.site.stem)
-        if is_place or is_derivative or self.search.repeats(group) or self._is_slope(group):
+        if is_place or self.search.repeats(group) or self._is_slope(group):
             return
         for ahead, behind in self._steps():
             of = f"{_name(behind.site)} of line {behind.site.line}"
