@@ -44,7 +44,9 @@ def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
         *(each.tensors for each in found)
     )
     with contextlib.suppress(OutOfCalls):  # what is found is proven
-        earlier = (local(repairs, found, tensors, search) or implied(found, tensors, search)) if found else None
+        earlier = (
+            (local(repairs, found, tensors, search) or implied(found, tensors, search)) if found else None
+        )
         found = [earlier] if earlier else [where_it_began(each, search) for each in found]
     return sorted(found, key=lambda each: search.order[each.event])
 
@@ -207,7 +209,9 @@ def _is_gradient(repair: Repair, search: Search) -> bool:
 
 def _is_natural(factor: float, value: Array) -> bool:
     """Whether a derivative may be meant to be multiplied by a factor: by 1, or the number of what is summed."""
-    sizes = (math.prod(some) for k in range(value.ndim + 1) for some in itertools.combinations(value.shape, k))
+    sizes = (
+        math.prod(some) for k in range(value.ndim + 1) for some in itertools.combinations(value.shape, k)
+    )
     return any(abs(factor - each) < 1e-3 * each for each in sizes)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -55,19 +55,16 @@ def local(
         and group.events not in repaired
         and _may_be_wrong(group, tensors, search)
     ]
-    derivatives = [group for group in before if search.is_gradient_name(group.site.stem)]
-    others = [group for group in before if group not in derivatives]
+    named = [group for group in search.sides.backward if search.is_gradient_name(group.site.stem)]
+    slopes = [group for group in before if not _is_derivative(group, named, search)]
     for candidates, most, groups in (
         (locals_.places_of, _MOST_PLACES, before),
-        (locals_.slopes_of, _MOST_RUNS, others),
-        (locals_.slopes_of, _MOST_RUNS, derivatives),
+        (locals_.slopes_of, _MOST_RUNS, slopes),
     ):
         best: Repair | None = None
         # The nearest line first; then the lines that its value follows from, of which the earliest is wanted.
         for group in reversed(groups):
-            if groups is derivatives and _is_part(group, first, search):
-                continue
-            if best is not None and not _leads_to(group, best.event, search):
+            if best is not None and not _lead_to(group.events, best.event, search):
                 continue
             found_one = _first_right(group, candidates(group), most, last, search)
             best = (found_one and _local(group, found_one, first, search)) or best
@@ -89,18 +86,14 @@ def _local(group: Group, one: Local, first: Repair, search: Search) -> Repair | 
     return replace(wrong, values=tuple(new), said=said, of=site)
 
 
-def _is_part(group: Group, first: Repair, search: Search) -> bool:
-    """Whether the first value of a group is the derivative by one use of a variable, in the turn of another one."""
-    known = search.recognised(group.events[0], search.sides.forward, first.ahead)
-    return any(factor == 1 for _, _, factor in known)
-
-
-def _leads_to(group: Group, event: Event, search: Search) -> bool:
-    """Whether the value of an event follows from the values of a group."""
-    values, normal = search.truth.base.values, search.truth.rng.standard_normal
-    changes = {each: put(rms(values[each]) * normal(values[each].shape)) for each in group.events}
-    outcome = search.truth.program.run(changes=changes, wanted=frozenset([event]))
-    return outcome is None or not np.array_equal(outcome.values.get(event, np.nan), values[event])
+def _is_derivative(group: Group, named: list[Group], search: Search) -> bool:
+    """Whether a group is one of those named after derivatives, and follows from others, or begins as `dz = p`."""
+    if group not in named:
+        return False
+    others = [e for each in named if each.site != group.site for e in each.events]
+    order, own = search.order, group.events[-1]
+    is_begun = any(search.sides.holding(own, search.sides.forward))
+    return is_begun or _lead_to([e for e in others if order[e] < order[own]], own, search)
 
 
 def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool:
@@ -219,7 +212,9 @@ class _Locals:
             for pairs in alignments(group.events, ahead.events, self.search.order):
                 yield from self._derivatives(group, pairs, behind, said)
             one, size = ahead.events[0], len(group.events)
-            if len(ahead.events) == 1 and self.values[one].shape == (size,) != (1,):  # an execution for each entry
+            if len(ahead.events) == 1 and self.values[one].shape == (size,) != (
+                1,
+            ):  # an execution for each entry
                 shapes = self.search.truth.shapes(group.events)
                 columns = [self._column(one, j, behind, shape) for j, shape in enumerate(shapes)]
                 known = [each for each in columns if each is not None]
@@ -227,10 +222,12 @@ class _Locals:
                     yield said, behind.site, known
 
     def _is_slope(self, group: Group) -> bool:
-        """Whether the first value of a group is a slope or a Jacobian."""
+        """Whether the first value of a group is a slope, entry by entry."""
         first, own = Group(group.site, group.events[:1]), _rounded([self.values[group.events[0]]])
         for ahead, behind in self._steps():
             pairs = next(alignments(first.events, ahead.events, self.search.order), ())
+            if pairs and self.values[pairs[0][1]].shape != self.values[group.events[0]].shape:
+                continue
             if any(_rounded(new) == own for _, _, new in self._derivatives(first, pairs, behind, "")):
                 return True
         return False
@@ -246,7 +243,9 @@ class _Locals:
         self, group: Group, pairs: tuple[Pair, ...], behind: Group, said: str
     ) -> Iterator[Local]:
         """For each execution of a group its slope; its Jacobian."""
-        places = list(zip((event for _, event in pairs), self.search.truth.shapes(group.events), strict=False))
+        places = list(
+            zip((event for _, event in pairs), self.search.truth.shapes(group.events), strict=False)
+        )
         for columns in (
             [self._column(event, None, behind, shape) for event, shape in places],
             *([self._jacobian(event, behind, shape, axis) for event, shape in places] for axis in (-1, -2)),

@@ -106,7 +106,9 @@ def _last_change(repair: Repair, search: Search) -> Site | None:
     before = [
         group
         for group in search.sides.backward
-        if _root(group.site) == root and search.order[group.events[-1]] < search.order[repair.event]
+        if _root(group.site) == root
+        and (group.site.role == "change" or "[" not in group.site.name)  # the whole array, and no entry
+        and search.order[group.events[-1]] < search.order[repair.event]
     ]
     for group in sorted(before, key=lambda each: search.order[each.events[-1]], reverse=True):
         value = values[group.events[-1]].reshape(-1)

@@ -61,6 +61,11 @@ def _carried(body: Sequence[ast.stmt]) -> list[str]:
     return [name for name, line in assigned.items() if name in read and read[name] <= line]
 
 
+def _again(node: ast.stmt) -> ast.stmt:
+    """A copy of a statement, which keeps its text when the statement is changed."""
+    return ast.copy_location(ast.parse(ast.unparse(node)).body[0], node)
+
+
 class _Probes(ast.NodeTransformer):
     """Puts a probe around every operation, call, reading and assignment."""
 
@@ -168,9 +173,10 @@ class _Probes(ast.NodeTransformer):
         first = node.targets[0]
         if isinstance(first, ast.Tuple | ast.List):
             return self._unpacked(node, first)
+        text = _again(node)
         changed = [each for each in node.targets if isinstance(each, ast.Subscript)]
         node.value = self._assigned(node.value, ast.unparse(first))
-        return [node, *(self._changed(node, each) for each in changed)]
+        return [node, *(self._changed(text, each) for each in changed)]
 
     def _unpacked(self, node: ast.Assign, targets: ast.Tuple | ast.List) -> list[ast.stmt]:
         """`a, b = …`: each name has its value probed."""
@@ -212,8 +218,7 @@ class _Probes(ast.NodeTransformer):
         return node
 
     def visit_AugAssign(self, node: ast.AugAssign) -> list[ast.stmt]:
-        text = ast.copy_location(ast.parse(ast.unparse(node)).body[0], node)
-        assert isinstance(text, ast.stmt)
+        text = _again(node)
         node.value = self.visit(node.value)
         if isinstance(node.target, ast.Subscript):
             after = self._changed(text, node.target)
@@ -229,8 +234,7 @@ class _Probes(ast.NodeTransformer):
         changed = [*call.args[:1], *(each.value for each in call.keywords if each.arg == "out")]
         if isinstance(call.func, ast.Attribute):
             changed.append(call.func.value)
-        text = ast.copy_location(ast.parse(ast.unparse(node)).body[0], node)
-        assert isinstance(text, ast.stmt)
+        text = _again(node)
         changed = [each for each in changed if self._is_place(each)]
         after = [self._changed(text, each) for each in changed]
         for each in changed:  # the call is to be given the very array

@@ -79,7 +79,9 @@ class Responses:
                 return None  # of other tensors there may be one
             start, begun = [truth.base.values[event] for event in events], truth.base
             has_all = ahead.gradient.keys() <= truth.base.gradient.keys()
-            if not (has_all and truth.shapes(events) == shapes and all(np.all(np.isfinite(b)) for b in start)):
+            if not (
+                has_all and truth.shapes(events) == shapes and all(np.all(np.isfinite(b)) for b in start)
+            ):
                 start = [np.zeros(shape) for shape in shapes]
                 begun = truth.program.replaced(events, start)
             both = (dict(zip(events, arrays, strict=True)) for arrays in (new, start))

@@ -106,7 +106,9 @@ class Rounds:
             apart = len(search.wrong) == 1
             known = self._some(search.repairs(apart=apart), _KEPT_FOR_SEVERAL)
             if self.is_stopped and any(each.tensors >= search.wrong for each in known):
-                known = self._some(search.repairs(apart=apart), _KEPT)  # one mistake is enough: what was run is kept
+                known = self._some(
+                    search.repairs(apart=apart), _KEPT
+                )  # one mistake is enough: what was run is kept
             repairs = self._chosen(known, search)
             if len(repairs) == 1 and repairs[0].tensors >= search.wrong:
                 self.is_stopped = False

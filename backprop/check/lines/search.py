@@ -293,9 +293,7 @@ class Search:
                 through = truth.slope((target.name,), j) if target.name in names else 0.0
             else:
                 through = truth.slope_through(tuple(ahead for _, ahead in pairs), names, j, moved)
-            start = sum(
-                float(np.vdot(response.start[b], m)) for (b, _), m in zip(pairs, moved, strict=True)
-            )
+            start = sum(float(np.vdot(response.start[b], m)) for (b, _), m in zip(pairs, moved, strict=True))
             got = truth.along(response.at_start, names, j) - factor * start
             found.append(truth.slope(names, j) - got - through)
             if not (whole or abs(found[-1]) <= tolerance[j]):

@@ -61,10 +61,10 @@ class Truth:
     _along: dict[tuple[Event, int], tuple[Array, float]] = field(default_factory=dict)
     _entries: dict[Event | str, Array] = field(default_factory=dict)
     _random: dict[Names, list[tuple[Array, float]]] = field(default_factory=dict)
-    _same: dict[tuple[Event, ...], tuple[Event, ...]] = field(default_factory=dict)
-    _still: set[tuple[Event, ...]] = field(default_factory=set)
-    _slopes_along: dict[tuple[tuple[Event, ...], int], float] = field(default_factory=dict)
-    _losses: dict[tuple[int, int, float], tuple[Event, ...]] = field(default_factory=dict)
+    _same: dict[Event, Event] = field(default_factory=dict)
+    _still: set[Event] = field(default_factory=set)
+    _first: dict[tuple[int, float], Event] = field(default_factory=dict)
+    _losses: dict[tuple[tuple[Event, ...], int, float], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.step = _STEP * float(np.cbrt(self.base.eps))
@@ -176,7 +176,7 @@ class Truth:
         if len(events) == 1:  # nothing is held: the same runs tell it of all events
             found = [self._free_tangents(name, j).get(events[0]) for name in names]
             return None if any(each is None for each in found) else [sum(found)]  # type: ignore[arg-type, list-item]
-        events = self._same.get(events, events)
+        events = tuple(self._same.get(each, each) for each in events)
         key = events, names, j
         if key not in self._tangents:
             held = {each: put(self.base.values[each]) for each in events}
@@ -216,47 +216,49 @@ class Truth:
         return found
 
     def slope_along(self, events: Sequence[Event], moves: Sequence[Array]) -> float:
-        """The slope of the loss where each event is moved along an array.
+        """The slope of the loss where each event is moved along an array."""
+        events = tuple(self._same.get(each, each) for each in events)
+        if self._still.issuperset(events):
+            return 0.0
+        up, down = (self._loss(events, moves, sign * self.step) for sign in (1, -1))
+        return (up - down) / (2 * self.step)
 
-        Events with equal values that change the loss to the same number, such as an assignment and the only use of
-        its variable, are the same value in two places: its slopes are computed once. What moves the loss not at
-        all along one array, as a use in the backward pass, moves it along none.
-        """
-
-        def loss(step: float) -> float:
+    def _loss(self, events: tuple[Event, ...], moves: Sequence[Array], step: float) -> float:
+        key = events, _key(moves), step
+        if key not in self._losses:
             changes = {each: add(step * move) for each, move in zip(events, moves, strict=True)}
             outcome = self.program.run(changes=changes)
-            return outcome.loss if outcome else np.nan
-
-        own, moved = self._same.get(tuple(events), tuple(events)), _key(moves)
-        if own in self._still or not any(map(np.any, moves)):
-            return 0.0
-        if (own, moved) not in self._slopes_along:
-            up = loss(self.step)
-            if up == self.base.loss and all(map(np.all, moves)):
-                self._still.add(own)
-                return 0.0
-            alike = _key([self.base.values[each] for each in own]), moved, up
-            if abs(up - self.base.loss) > 10 * self.noise * self.step:
-                first = self._losses.setdefault(alike, own)
-                if (first, moved) in self._slopes_along:
-                    self._same[own] = own = first
-            if (own, moved) not in self._slopes_along:
-                self._slopes_along[own, moved] = (up - loss(-self.step)) / (2 * self.step)
-        return self._slopes_along[own, moved]
+            self._losses[key] = outcome.loss if outcome else np.nan
+        return self._losses[key]
 
     def slope_through(self, events: tuple[Event, ...], names: Names, j: int, moves: Sequence[Array]) -> float:
         """<dL/dk, J v>: the part of the slope along the j-th direction of tensors that leads through the events."""
         if (events, names, j) not in self._through:
+            if len(events) == 1:
+                self.event_slope(events[0], 0)  # it may tell that no more runs are needed
             self._through[events, names, j] = self.slope_along(events, moves)
         return self._through[events, names, j]
 
     def event_slope(self, event: Event, j: int) -> tuple[Array, float]:
-        """A random direction of an event, and the slope of the loss along it."""
+        """A random direction of an event, and the slope of the loss along it.
+
+        Events with equal values that change the loss to the same number, such as an assignment and the only use of
+        its variable, are the same value in two places: its slopes are computed once. An event that does not change
+        the loss, such as a use in the backward pass, has the slope 0 along all directions.
+        """
+        event = self._same.get(event, event)
         if (event, j) not in self._along:
             value = self.base.values[event]
-            same = np.random.default_rng([_key([value]) % 2**32, j])  # one direction for equal values
-            w = rms(value) * same.standard_normal(value.shape)
+            key = _key([value])
+            w = rms(value) * np.random.default_rng([key, j]).standard_normal(value.shape)
+            if j == 0 and event not in self._still:
+                up = self._loss((event,), [w], self.step)
+                first = self._first.setdefault((key, up), event)
+                if up == self.base.loss:
+                    self._still.add(event)
+                elif first != event:
+                    self._same[event] = first
+                    return self.event_slope(first, j)
             self._along[event, j] = w, self.slope_along([event], [w])
         return self._along[event, j]
 
@@ -287,7 +289,7 @@ class Truth:
         is_tensor = isinstance(of, str)
         places = self.program.structure.places
         size = len(places[of]) if isinstance(of, str) else self.base.values[of].size
-        of = of if isinstance(of, str) else self._same.get((of,), (of,))[0]
+        of = of if isinstance(of, str) else self._same.get(of, of)
         if of not in self._entries and size <= most and self.program.budget.room(3 * size):
             name, event = (of, (-1, 0)) if isinstance(of, str) else ("", of)
             slopes = [self.slope_of(name, event, v, is_tensor=is_tensor) for v in np.eye(size)]
