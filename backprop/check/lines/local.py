@@ -96,6 +96,15 @@ def _is_derivative(group: Group, named: list[Group], search: Search) -> bool:
     return is_begun or _lead_to([e for e in others if order[e] < order[own]], own, search)
 
 
+def _lead_to(events: Sequence[Event], event: Event, search: Search) -> bool:
+    """Whether the value of an event follows from those of other events."""
+    values, normal = search.truth.base.values, search.truth.rng.standard_normal
+    changes = {each: put(rms(values[each]) * normal(values[each].shape)) for each in events}
+    outcome = search.truth.program.run(changes=changes, wanted=frozenset([event])) if changes else None
+    after = values if outcome is None else outcome.values
+    return event not in after or not np.array_equal(after[event], values[event])
+
+
 def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool:
     """Whether a group may hold a wrong local value: the tensors depend on it, and it is no derivative of the loss."""
     values, site = search.truth.base.values, group.site

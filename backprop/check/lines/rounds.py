@@ -189,10 +189,9 @@ class Rounds:
 
     def _chosen(self, repairs: list[Repair], search: Search) -> list[Repair]:
         """The repairs that name the lines; where no calls are left to choose, none."""
-        found = list[Repair]()
         with self._keeping(_KEPT_TO_EXPLAIN):
-            found = chosen(repairs, search)
-        return found
+            return chosen(repairs, search)
+        return []
 
     @contextlib.contextmanager
     def _keeping(self, share: float) -> Iterator[None]:
