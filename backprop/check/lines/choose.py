@@ -102,7 +102,10 @@ def _mark_first_wrong(repair: Repair, search: Search) -> None:
     wrong: int | None = None
     repair.is_right = True
     for k, (back, forward) in enumerate(repair.pairs):
-        factor = truth.factor(truth.base.values[back], forward)
+        value = truth.base.values[back]
+        factor = truth.factor(value, forward)
+        if factor is None and truth.is_zero(value, forward):
+            continue  # such as what the last step of a recurrence hands back to itself
         if wrong is None and (factor is None or abs(factor * repair.factor - 1) > truth.rtol):
             wrong = repair.first = k
         repair.is_right &= factor == 1
@@ -148,7 +151,7 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
         return None if plain and is_natural else repair
     if later and not np.any(value):  # a container that is still empty
         return None
-    seen = {word for group, _, _ in known for word in group.site.words}
+    seen = {word for group, _, factor in known if factor == 1 for word in group.site.words}
     if not seen:
         return repair
     alike = []

@@ -46,8 +46,13 @@ def local(
     last, locals_ = search.truth.program.budget.used + _MOST_RUNS, _Locals(search)
     for group in _whole_lines([*search.sides.backward, *search.sides.kept], search):
         is_before = search.order[group.events[0]] < search.order[first.event]
-        if not is_before or group.events in derivatives or not _may_be_wrong(group, tensors, search):
+        if not is_before or not _may_be_wrong(group, tensors, search):
             continue
+        if group.events in derivatives or _is_derivative(group, search):
+            # Handed to the function with the wrong value, it may be the wrong variable.
+            callers = search.truth.base.recorder.callers[first.event]
+            if group.site.role != "passed" or group.site.line not in callers:
+                continue
         found_one = _first_right(group, locals_, last, search)
         if found_one is None:
             continue
@@ -65,7 +70,7 @@ def local(
 
 
 def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool:
-    """Whether a group may hold a wrong local value: the tensors depend on it, and it is no derivative of the loss."""
+    """Whether a group may hold a wrong value: the tensors depend on it, and none of its events on an earlier one."""
     values, site = search.truth.base.values, group.site
     if search.count(site) != len(group.events):  # the value is right for other callers
         return False
@@ -75,13 +80,19 @@ def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool
         return False
     event, *later = group.events
     if not later:
-        return all(factor != 1 for _, _, factor in search.recognised(event, search.sides.whole, (-1, 0)))
+        return True
     new = search.truth.rng.standard_normal(values[event].shape)
     outcome = search.truth.program.run(changes={event: put(new)}, wanted=frozenset(later))
     # A value that depends on that of an earlier turn is a derivative which the backward pass carries along.
     return outcome is not None and all(
         each in outcome.values and np.array_equal(outcome.values[each], values[each]) for each in later
     )
+
+
+def _is_derivative(group: Group, search: Search) -> bool:
+    """Whether the value of a line that runs once is a derivative of the loss."""
+    known = (search.recognised(e, search.sides.whole, (-1, 0)) for e in group.events if len(group.events) == 1)
+    return any(factor == 1 for found in known for _, _, factor in found)
 
 
 def _is_right_for_some(group: Group, off: list[bool], search: Search) -> bool:
@@ -143,13 +154,14 @@ class _Locals:
     def of(self, group: Group) -> Iterator[Local]:
         """Candidates for a group, by its shapes: forward values where it holds one, slopes and Jacobians."""
         search, shapes = self.search, self.search.truth.shapes(group.events)
+        is_passed = group.site.role == "passed"
         is_of_forward = any(search.sides.holding(group.events[-1], search.sides.forward))
-        for ahead in self.places if is_of_forward else ():
+        for ahead in self.places if is_passed or is_of_forward else ():
             for pairs in alignments(group.events, ahead.events, search.order):
                 new = [self.values[event] for _, event in pairs]
                 if tuple(each.shape for each in new) == shapes:
                     yield f"{_name(ahead.site)} of line {ahead.site.line}", ahead.site, new
-        is_place = group.site.role == "passed" or _PLACE.fullmatch(group.site.text)
+        is_place = is_passed or _PLACE.fullmatch(group.site.text)
         for ahead in () if is_place else self.ahead:
             for behind in self.behind:
                 of = f"{_name(behind.site)} of line {behind.site.line}"

@@ -123,8 +123,8 @@ class _Probes(ast.NodeTransformer):
     def _read(self, node: ast.Attribute | ast.Subscript) -> ast.expr:
         if not isinstance(node.ctx, ast.Load) or self._is_plain(node):
             return node
-        text = ast.unparse(node)
-        return self._probe(self._inner(node), "use", text=text)
+        text, is_part = ast.unparse(node), isinstance(node, ast.Subscript) and hasattr(node, "_role")
+        return self._probe(self._inner(node), "value" if is_part else "use", text=text)
 
     visit_Attribute = visit_Subscript = _read
 
@@ -137,7 +137,10 @@ class _Probes(ast.NodeTransformer):
         return self._probe(self._inner(node), "passed", text=text)
 
     def visit_Return(self, node: ast.Return) -> ast.stmt:
-        """What a function hands back as it was handed it is a place of its own; other variables have been seen."""
+        """What a function hands back as it was handed it is a place of its own, and so is a part of an array.
+
+        Other variables have been seen.
+        """
         values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
         for each in filter(None, values):  # a bare return hands nothing back
             each._role = "returned"  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ The truth dL/dk in the place of b makes g right if and only if what follows b is
 the rest is right as well. With random r, and random directions v of the tensor, whose tangent at k is J v:
 
     <A r, v> = <r, J v>                          A = Jᵀ
-    <g(0), v> + <dL/dk, J v> = <dL/dθ, v>        the rest
+    <g(0), v> = <dL/dθ, v> where k is held       the rest
 
 Neither needs dL/dk itself, so that a large array costs no more than a small one. A factor s with A = s Jᵀ is allowed:
 `dlogits` may be divided by n a line later; the truth is dL/dk / s then.
@@ -61,7 +61,7 @@ class Search:
         """The search of a program with these sites; `known` is that of `sides_of`."""
         responses = Responses(truth)
         sides = sides_of(groups_of(truth.base, sites), responses, {} if known is None else known)
-        truth.watched = frozenset(event for group in sides.forward for event in group.events)
+        truth.watched = frozenset(event for group in (*sides.forward, *sides.handed) for event in group.events)
         return cls(truth, sides, responses, sites, wrong)
 
     @cached_property
@@ -132,7 +132,7 @@ class Search:
             is_alike = touches and self.truth.program.structure.leaf(name).shape in shapes
             if is_lost or is_alike or is_gradient_of(group.site.stem, stem(name)):
                 yield Target(name)
-        for each in self.sides.forward:
+        for each in (*self.sides.forward, *self.sides.handed):
             ahead = set(self.truth.shapes(each.events))
             is_alike = touches and set(shapes) <= ahead
             is_lost = len(group.events) == len(each.events) > 1 and ahead <= lost
@@ -184,7 +184,7 @@ class Search:
         factor = self._factor(wrong, target, pairs, response, known) if wrong else None
         if not factor or (right and self._factor(right, target, pairs, response, factor) is None):
             return None
-        rest = self._rest(wrong, target, pairs, response)
+        rest = self._rest(wrong, target, pairs, response, apart)
         repaired = frozenset(wrong if self._is_zero(wrong, rest) else ())
         if not (repaired or apart):
             return None
@@ -204,9 +204,9 @@ class Search:
         """How often the line of a site was executed, in the forward pass and in the backward pass."""
         return sum(event[0] == site.number for event in self.order)
 
-    def _is_zero(self, names: Names, rest: Array) -> bool:
-        """Whether what is left of the error of tensors is rounding."""
-        return bool(np.all(np.abs(rest) <= self.truth.tolerance(names)))
+    def _is_zero(self, names: Names, rest: Array | list[float]) -> bool:
+        """Whether what is left of the error of tensors along the first directions is rounding."""
+        return bool(np.all(np.abs(rest) <= self.truth.tolerance(names)[: len(rest)]))
 
     def _factor(
         self,
@@ -250,15 +250,21 @@ class Search:
             return [self.truth.directions[target.name][j].reshape(shape) if is_own else np.zeros(shape)]
         return self.truth.tangents(tuple(ahead for _, ahead in pairs), names, j)
 
-    def _rest(self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response) -> Array:
-        """<dL/dθ, v> - <g(0), v> - <dL/dk, J v>, for each direction."""
+    def _rest(
+        self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response, apart: bool = False
+    ) -> Array:
+        """What the slopes of the loss beside k are more than g(0) promises, for each direction.
+
+        Unless `apart`, only up to the first direction along which they are.
+        """
         truth, found = self.truth, []
         for j in range(DIRECTIONS):
             if target.group is None:
                 through = truth.slope((target.name,), j) if target.name in names else 0.0
+                beside = truth.slope(names, j) - through
             else:
-                moved = self._tangents(target, pairs, names, j)
-                assert moved is not None
-                through = truth.slope_through(tuple(ahead for _, ahead in pairs), names, j, moved)
-            found.append(truth.slope(names, j) - truth.along(response.at_zero, names, j) - through)
+                beside = truth.slope_beside(tuple(ahead for _, ahead in pairs), names, j)
+            found.append(beside - truth.along(response.at_zero, names, j))
+            if not (apart or self._is_zero(names, found)):
+                break
         return np.array(found)

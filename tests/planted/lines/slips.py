@@ -570,7 +570,7 @@ SLIPS: dict[str, list[tuple[str, ...]]] = {
         ("return dy * np.where(x > 0, 1.0, a)", "return dy * np.where(x > 0, 1.0, 0.0)"),
         ("g = 2 * diff / diff.size", "g = 2 * diff / len(diff)"),
         ("gs1 = gu1[..., n2:]", "gs1 = gu1[..., :n2]"),
-        ("gd2 = leaky_backward(gsd2, d2)", "gd2 = leaky_backward(gsd2, sd2)"),
+        ("gd2 = leaky_backward(gsd2, d2)", "gd2 = leaky_backward(gsd2, gsd2)"),
         ("gd2 = leaky_backward(gsd2, d2)", "gd2 = gsd2"),
         ("gs2 = gs2 + down_backward(gdown2)", "gs2 = down_backward(gdown2)"),
         ("gs1 = gs1 + down_backward(gdown1)", OMITTED, "gs1 = gu1[..., n2:]"),
