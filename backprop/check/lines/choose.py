@@ -18,7 +18,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.lines.implied import implied
 from backprop.check.lines.local import local
-from backprop.check.lines.origin import is_computed_again, where_it_began
+from backprop.check.lines.origin import adds_right, is_computed_again, where_it_began
 from backprop.check.lines.repair import Repair, is_named
 from backprop.check.lines.search import Search
 from backprop.check.lines.truth import DIRECTIONS
@@ -149,7 +149,8 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
                 return each
         is_natural = _is_natural(multiple, value) or not _is_natural(1 / repair.factor, value)
         return None if plain and is_natural else repair
-    if later and not np.any(value):  # a container that is still empty
+    # A container that is still empty; unless all that is added to it is right.
+    if later and not np.any(value) and not any(adds_right(each, search) for each in later):
         return None
     seen = {word for group, _, factor in known if factor == 1 for word in group.site.words}
     if not seen:

@@ -91,7 +91,9 @@ def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool
 
 def _is_derivative(group: Group, search: Search) -> bool:
     """Whether the value of a line that runs once is a derivative of the loss."""
-    known = (search.recognised(e, search.sides.whole, (-1, 0)) for e in group.events if len(group.events) == 1)
+    known = (
+        search.recognised(e, search.sides.whole, (-1, 0)) for e in group.events if len(group.events) == 1
+    )
     return any(factor == 1 for found in known for _, _, factor in found)
 
 

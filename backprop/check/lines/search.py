@@ -61,7 +61,9 @@ class Search:
         """The search of a program with these sites; `known` is that of `sides_of`."""
         responses = Responses(truth)
         sides = sides_of(groups_of(truth.base, sites), responses, {} if known is None else known)
-        truth.watched = frozenset(event for group in (*sides.forward, *sides.handed) for event in group.events)
+        truth.watched = frozenset(
+            event for group in (*sides.forward, *sides.handed) for event in group.events
+        )
         return cls(truth, sides, responses, sites, wrong)
 
     @cached_property
@@ -132,7 +134,7 @@ class Search:
             is_alike = touches and self.truth.program.structure.leaf(name).shape in shapes
             if is_lost or is_alike or is_gradient_of(group.site.stem, stem(name)):
                 yield Target(name)
-        for each in (*self.sides.forward, *self.sides.handed):
+        for each in self.sides.targets:
             ahead = set(self.truth.shapes(each.events))
             is_alike = touches and set(shapes) <= ahead
             is_lost = len(group.events) == len(each.events) > 1 and ahead <= lost

@@ -30,6 +30,15 @@ class Sides:
     kept: list[Group] = field(default_factory=list)
 
     @property
+    def targets(self) -> Iterator[Group]:
+        """What a value of the backward pass may be the derivative by: of uses, only those of the forward pass."""
+        back, forth = ({_place(each.site) for each in groups} for groups in (self.backward, self.whole))
+        for group in self.forward:
+            if not group.site.is_use or _place(group.site) not in back - forth:
+                yield group
+        yield from self.handed
+
+    @property
     def whole(self) -> list[Group]:
         """The groups of the forward pass, without single uses of a variable: these give parts of its derivative."""
         return [group for group in self.forward if not group.site.is_use]
@@ -39,6 +48,10 @@ class Sides:
         for group in groups:
             if any(np.array_equal(self.values[event], self.values[each]) for each in group.events):
                 yield group.site
+
+
+def _place(site: Site) -> tuple[str, int]:
+    return site.path, site.line
 
 
 def sides_of(groups: Iterable[Group], responses: Responses, known: dict[tuple[Event, ...], bool]) -> Sides:

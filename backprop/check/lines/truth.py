@@ -95,7 +95,10 @@ class Truth:
 
     def size(self, gradient: Mapping[str, Array], names: Names) -> float:
         """The size that a slope along a random direction has by chance."""
-        return float(np.linalg.norm([np.linalg.norm(gradient[name]) * self.scale[name] for name in names]))
+        with np.errstate(all="ignore"):  # a wrong gradient may be as large as it likes
+            return float(
+                np.linalg.norm([np.linalg.norm(gradient[name]) * self.scale[name] for name in names])
+            )
 
     def slack(self, size: float, *values: float) -> float:
         """What a slope may be off that is put together from these values."""
