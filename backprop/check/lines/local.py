@@ -12,6 +12,8 @@ that uses it.
 
 from __future__ import annotations
 
+import ast
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -44,14 +46,16 @@ def local(
     first = min(found, key=lambda each: search.order[each.event])
     derivatives = {each.group.events for each in repairs}
     last, locals_ = search.truth.program.budget.used + _MOST_RUNS, _Locals(search)
-    for group in _whole_lines([*search.sides.backward, *search.sides.kept], search):
+    callers = search.truth.base.recorder.callers
+    own, groups = callers[first.event], _whole_lines([*search.sides.backward, *search.sides.kept], search)
+    # There may be more than can be tried: first come those of the same call of a function, and what it calls.
+    for group in sorted(groups, key=lambda g: callers[g.events[-1]][-len(own) :] != own if own else False):
         is_before = search.order[group.events[0]] < search.order[first.event]
         if not is_before or not _may_be_wrong(group, tensors, search):
             continue
         if group.events in derivatives or _is_derivative(group, search):
             # Handed to the function with the wrong value, it may be the wrong variable.
-            callers = search.truth.base.recorder.callers[first.event]
-            if group.site.role != "passed" or group.site.line not in callers:
+            if group.site.role != "passed" or group.site.line not in own:
                 continue
         found_one = _first_right(group, locals_, last, search)
         if found_one is None:
@@ -151,6 +155,7 @@ class _Locals:
         self.ahead += [each for each in forward if each.site.is_use and "['" in each.site.text]
         self.places = [each for each in forward if each.site.name or each.site.is_use]
         self.places += search.sides.parameters
+        self.inside = [(arg, each) for each in whole for arg in forward if _is_argument(arg.site, each.site)]
         self._moved: dict[tuple[Event, int | None], dict[Event, Array]] = {}
 
     def of(self, group: Group) -> Iterator[Local]:
@@ -164,14 +169,15 @@ class _Locals:
                 if tuple(each.shape for each in new) == shapes:
                     yield f"{_name(ahead.site)} of line {ahead.site.line}", ahead.site, new
         is_place = is_passed or _PLACE.fullmatch(group.site.text)
-        for ahead in () if is_place else self.ahead:
-            for behind in self.behind:
-                of = f"{_name(behind.site)} of line {behind.site.line}"
-                said = f"d({_name(behind.site)})/d({_name(ahead.site)}), {of}"
-                for columns in self._derivatives(group, ahead, behind):
-                    known = [each for each in columns if each is not None]
-                    if len(known) == len(shapes):
-                        yield said, behind.site, known
+        lines = ((ahead, behind) for ahead in self.ahead for behind in self.behind)
+        for ahead, behind in () if is_place else itertools.chain(self.inside, lines):
+            of = f"{_name(behind.site)} of line {behind.site.line}"
+            said = f"d({_name(behind.site)})/d({_name(ahead.site)}), {of}"
+            said = said if behind.site.name else f"the slope of {behind.site.text}, line {behind.site.line}"
+            for columns in self._derivatives(group, ahead, behind):
+                known = [each for each in columns if each is not None]
+                if len(known) == len(shapes):
+                    yield said, behind.site, known
 
     def _derivatives(self, group: Group, ahead: Group, behind: Group) -> Iterator[list[Array | None]]:
         """For each execution of a group its slope, its Jacobian, or its column of one Jacobian."""
@@ -200,6 +206,8 @@ class _Locals:
         after = next((each for each in behind.events if order[each] > order[event]), None)
         if after is None or self.values[after].shape != shape:
             return None
+        if j is None and self.values[event].size > self.values[after].size:  # a sum of slopes is no factor
+            return None
         if (event, j) not in self._moved:
             value, truth = self.values[event], self.search.truth
             which = np.ones(value.shape) if j is None else np.zeros(value.shape)
@@ -208,6 +216,16 @@ class _Locals:
             self._moved[event, j] = truth.moved_by(event, rms(value) * which, self.whole_events)
         column = self._moved[event, j].get(after)
         return column / rms(self.values[event]) if column is not None and np.any(column) else None
+
+
+def _is_argument(one: Site, other: Site) -> bool:
+    """Whether a place is the only argument of a function, or the base of a power, inside a line."""
+    if (one.path, one.line) != (other.path, other.line):
+        return False
+    match ast.parse(other.text).body[0]:
+        case ast.Expr(ast.Call(args=[argument], keywords=[]) | ast.BinOp(left=argument, op=ast.Pow())):
+            return ast.unparse(argument) == one.text
+    return False
 
 
 def _name(site: Site) -> str:

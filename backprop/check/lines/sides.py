@@ -18,8 +18,9 @@ from backprop.check.lines.sites import Site
 class Sides:
     """The groups that move the loss, and those that do not.
 
-    values: of the events. parameters: what functions were handed, on either side; handed: of these, those of functions
-    that the forward pass calls several times. kept: values of the forward pass that were kept in a dict or an object.
+    values: of the events. parameters: what functions were handed, on either side; handed: of these, those of
+    functions that the forward pass calls several times. kept: values of the forward pass that were kept in a dict or
+    an object.
     """
 
     values: dict[Event, Array]
