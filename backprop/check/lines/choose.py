@@ -53,7 +53,8 @@ def _culprits(name: str, ranked: list[Repair], search: Search) -> list[Repair]:
     """The first repair of one tensor; or, where several mistakes meet at its line, the repairs of these."""
     order = search.order
     alone: Repair | None = None
-    for repair in sorted(ranked, key=lambda each: each.is_right):  # a right value where nothing else is found
+    # One line that explains all comes first, and a right value where nothing else is found.
+    for repair in sorted(ranked, key=lambda each: (each.is_right, not each.tensors >= search.wrong)):
         if name in repair.tensors:
             alone = _where_it_turns_wrong(repair, ranked, search)
             if alone is not None:
@@ -166,7 +167,7 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
     outer, name_of_outer = next(
         ((_depth(r, search), n) for r, n in zip(alike, names, strict=True) if n), (0, "")
     )
-    if not any(map(search.is_gradient_name, names)):
+    if not any(map(search.is_gradient_name, names)) and not alike[0].group.site.is_copy:
         computed = alike[0]
         hands_back = {computed.group.site.line, *search.truth.base.recorder.callers[computed.event]}
         for each in alike:

@@ -99,6 +99,10 @@ SAMPLE = [
     slip("skip_connections", "return np.repeat(dy, 2, axis=1)"),
     slip("skip_connections", "gd2 = gsd2"),
     slip("skip_connections", "ge2 = leaky_backward(gs2, gs2)"),
+    slip("graph", "dx = g * (1 - t)"),
+    slip("graph", "dx = g"),
+    slip("graph", "w.grad = w.grad + x.value.T @ g / len(g)"),
+    slip("graph", "f.grad = err"),
 ]
 
 
@@ -123,6 +127,21 @@ def rnn(W, xs):
         dW += np.outer(hs[t], dz)
         dh_next = dh @ W.T
     return loss, dW
+
+
+def gelu(x):
+    """A function and its slope by steps, with a slip: t is not squared."""
+    loss = np.sum(np.sin(0.5 * x * (1 + np.tanh(0.8 * (x + 0.04 * x**3)))))
+    t = np.tanh(0.8 * (x + 0.04 * x**3))
+    sech2 = 1 - t
+    slope = 0.5 * (1 + t) + 0.5 * x * sech2 * 0.8 * (1 + 0.12 * x**2)
+    return loss, np.cos(0.5 * x * (1 + t)) * slope
+
+
+def test_a_step_on_the_way_to_a_slope_is_placed():
+    (line,) = find_lines(gelu, np.random.default_rng(0).standard_normal(6))
+    assert line.source == "sech2 = 1 - t"
+    assert "the slope of np.tanh(" in line.message
 
 
 def test_a_line_of_a_recurrence_is_repaired_in_all_its_executions():

@@ -622,5 +622,16 @@ SLIPS: dict[str, list[tuple[str, ...]]] = {
         ("dn += dup @ w3.T", "dn = dup @ w3.T"),
         ("dx = dx + dy", OMITTED, "dx, dg = rmsnorm_grad(dn, norm_cache)"),
     ],
+    "graph": [
+        ("dx = g * (1 - t**2)", "dx = g * (1 - t)"),
+        ("dx = g * (1 - t**2)", "dx = g"),
+        ("da = g * b.value", "da = g * a.value"),
+        ("db = g * a.value", "db = -g * a.value"),
+        ("x.grad = x.grad + g @ w.value.T", "x.grad = x.grad + g @ w.value"),
+        ("w.grad = w.grad + x.value.T @ g", "w.grad = w.grad + x.value.T @ g / len(g)"),
+        ("b.grad = b.grad + db", "b.grad = db"),
+        ("a.grad = a.grad + da", "a.grad = a.grad - da"),
+        ("f.grad = 2 * err", "f.grad = err"),
+    ],
 }  # fmt: skip
 """One mistake at a time, by pass."""
