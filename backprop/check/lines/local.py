@@ -12,6 +12,7 @@ that uses it.
 
 from __future__ import annotations
 
+import ast
 import itertools
 import re
 import sys
@@ -48,15 +49,20 @@ def local(
     first = min(found, key=lambda each: search.order[each.event])
     repaired = {each.group.events for each in repairs}
     last, locals_ = search.truth.program.budget.used + _MOST_RUNS, _Locals(search)
+    callers = search.truth.base.recorder.callers[first.event]
     before = [
         group
         for group in _whole_lines([*search.sides.backward, *search.sides.kept], search)
         if search.order[group.events[0]] < search.order[first.event]
-        and group.events not in repaired
         and _may_be_wrong(group, tensors, search)
+        # Handed to the function with the wrong value, a derivative may be the wrong variable.
+        and (
+            (group.site.role == "passed" and group.site.line in callers)
+            or not (group.events in repaired or _is_derivative(group, search))
+        )
     ]
     named = [group for group in search.sides.backward if search.is_gradient_name(group.site.stem)]
-    slopes = [group for group in before if not _is_derivative(group, named, search)]
+    slopes = [group for group in before if not (group in named and _follows(group, named, search))]
     for candidates, most, groups in (
         (locals_.places_of, _MOST_PLACES, before),
         (locals_.slopes_of, _MOST_RUNS, slopes),
@@ -86,13 +92,11 @@ def _local(group: Group, one: Local, first: Repair, search: Search) -> Repair | 
     return replace(wrong, values=tuple(new), said=said, of=site)
 
 
-def _is_derivative(group: Group, named: list[Group], search: Search) -> bool:
-    """Whether a group is one of those named after derivatives, and follows from others, or begins as `dz = p`."""
-    if group not in named:
-        return False
+def _follows(group: Group, named: list[Group], search: Search) -> bool:
+    """Whether the value of a group follows from others that are named after derivatives, or begins as `dz = p`."""
     others = [e for each in named if each.site != group.site for e in each.events]
     order, own = search.order, group.events[-1]
-    is_begun = any(search.sides.holding(own, search.sides.forward))
+    is_begun = any(search.sides.holding(own, search.sides.computed))
     return is_begun or _lead_to([e for e in others if order[e] < order[own]], own, search)
 
 
@@ -106,7 +110,7 @@ def _lead_to(events: Sequence[Event], event: Event, search: Search) -> bool:
 
 
 def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool:
-    """Whether a group may hold a wrong local value: the tensors depend on it, and it is no derivative of the loss."""
+    """Whether a group may hold a wrong value: the tensors depend on it, and none of its events on an earlier one."""
     values, site = search.truth.base.values, group.site
     if search.count(site) != len(group.events):  # the value is right for other callers
         return False
@@ -116,16 +120,22 @@ def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool
     if is_own or is_empty or not tensors <= moved:
         return False
     event, *later = group.events
-    if not later:
-        if moved - search.wrong - search.others:  # right tensors follow from the value
-            return False
-        return all(factor != 1 for _, _, factor in search.recognised(event, search.sides.whole, (-1, 0)))
+    if not later:  # no right tensor may follow from the value
+        return moved <= search.wrong | search.others
     new = search.truth.rng.standard_normal(values[event].shape)
     outcome = search.truth.program.run(changes={event: put(new)}, wanted=frozenset(later))
     # A value that depends on that of an earlier turn is a derivative which the backward pass carries along.
     return outcome is not None and all(
         each in outcome.values and np.array_equal(outcome.values[each], values[each]) for each in later
     )
+
+
+def _is_derivative(group: Group, search: Search) -> bool:
+    """Whether the value of a line that runs once is a derivative of the loss."""
+    known = (
+        search.recognised(e, search.sides.whole, (-1, 0)) for e in group.events if len(group.events) == 1
+    )
+    return any(factor == 1 for found in known for _, _, factor in found)
 
 
 def _is_right_for_some(group: Group, off: list[bool], search: Search) -> bool:
@@ -186,18 +196,20 @@ class _Locals:
         forward = [each for each in search.sides.forward if each.site.role != "turn"]
         whole = [each for each in forward if not each.site.is_use]
         self.whole_events = frozenset(event for group in whole for event in group.events)
-        self.operations = sorted(forward, key=lambda each: search.order[each.events[0]])
         self.behind = _whole_lines(whole, search)
         self.ahead = [each for each in whole if each.site.name] + search.sides.parameters
         self.ahead += [each for each in forward if each.site.is_use and "['" in each.site.text]
         self.places = [each for each in forward if each.site.name or each.site.is_use]
         self.places += search.sides.parameters
+        self.inside = [(arg, each) for each in whole for arg in forward if _is_argument(arg.site, each.site)]
         self._moved: dict[tuple[Event, int | None], dict[Event, Array]] = {}
 
     def places_of(self, group: Group) -> Iterator[Local]:
-        """Forward values of the shapes of a group that holds a forward value; those of the nearest lines first."""
+        """Forward values of the shapes of a group that holds one, or is handed on; of the nearest lines first."""
         search, shapes, own = self.search, self.search.truth.shapes(group.events), group.site
-        is_of_forward = any(search.sides.holding(group.events[-1], search.sides.forward))
+        is_of_forward = own.role == "passed" or any(
+            search.sides.holding(group.events[-1], search.sides.computed)
+        )
         found = dict[tuple[bytes, ...], tuple[int, Local]]()
         for ahead in self.places if is_of_forward else ():  # assignments come before uses, and say more
             site = ahead.site
@@ -218,6 +230,7 @@ class _Locals:
         for ahead, behind in self._steps():
             of = f"{_name(behind.site)} of line {behind.site.line}"
             said = f"d({_name(behind.site)})/d({_name(ahead.site)}), {of}"
+            said = said if behind.site.name else f"the slope of {behind.site.text}, line {behind.site.line}"
             for pairs in alignments(group.events, ahead.events, self.search.order):
                 yield from self._derivatives(group, pairs, behind, said)
             one, size = ahead.events[0], len(group.events)
@@ -242,11 +255,8 @@ class _Locals:
         return False
 
     def _steps(self) -> Iterator[tuple[Group, Group]]:
-        """What a slope may be of: a line by a variable, or an operation by its last argument."""
-        yield from itertools.product(self.ahead, self.behind)
-        for ahead, behind in itertools.pairwise(self.operations):
-            if behind.site.role == "value" and ahead.site.line == behind.site.line:
-                yield ahead, behind
+        """What a slope may be of: a function or a power inside a line, or a line by a variable."""
+        return itertools.chain(self.inside, itertools.product(self.ahead, self.behind))
 
     def _derivatives(
         self, group: Group, pairs: tuple[Pair, ...], behind: Group, said: str
@@ -279,6 +289,8 @@ class _Locals:
         after = next((each for each in behind.events if order[each] > order[event]), None)
         if after is None or self.values[after].shape != shape:
             return None
+        if j is None and self.values[event].size > self.values[after].size:  # a sum of slopes is no factor
+            return None
         if (event, j) not in self._moved:
             value, truth = self.values[event], self.search.truth
             which = np.ones(value.shape) if j is None else np.zeros(value.shape)
@@ -287,6 +299,16 @@ class _Locals:
             self._moved[event, j] = truth.moved_by(event, rms(value) * which, self.whole_events)
         column = self._moved[event, j].get(after)
         return column / rms(self.values[event]) if column is not None and np.any(column) else None
+
+
+def _is_argument(one: Site, other: Site) -> bool:
+    """Whether a place is the only argument of a function, or the base of a power, inside a line."""
+    if (one.path, one.line) != (other.path, other.line):
+        return False
+    match ast.parse(other.text).body[0]:
+        case ast.Expr(ast.Call(args=[argument], keywords=[]) | ast.BinOp(left=argument, op=ast.Pow())):
+            return ast.unparse(argument) == one.text
+    return False
 
 
 def _name(site: Site) -> str:

@@ -59,6 +59,7 @@ class Responses:
         default_factory=dict
     )
     _found: dict[tuple[tuple[Event, ...], Shapes], Response | None] = field(default_factory=dict)
+    _apart: dict[tuple[Event, ...], list[tuple[Event, Array, dict[str, Array]]]] = field(default_factory=dict)
 
     def random_run(self, events: tuple[Event, ...], shapes: Shapes) -> tuple[list[Array], Outcome | None]:
         """Random arrays of these shapes, and the run with them in the place of the events."""
@@ -68,6 +69,21 @@ class Responses:
             new = [size * np.asarray(normal(shape)) for size, shape in zip(sizes, shapes, strict=True)]
             self._runs[events, shapes] = new, self.truth.program.replaced(events, new)
         return self._runs[events, shapes]
+
+    def apart(self, events: tuple[Event, ...]) -> list[tuple[Event, Array, dict[str, Array]]]:
+        """For each event that moves the gradient while the others are held: what moves it, and what that changes."""
+        if events not in self._apart:
+            base, found = self.truth.base, []
+            for event in events:
+                moved = rms(base.values[event]) * self.truth.rng.standard_normal(base.values[event].shape)
+                new = [base.values[each] + (moved if each == event else 0) for each in events]
+                outcome = self.truth.program.replaced(events, new)
+                if outcome is not None and base.gradient.keys() <= outcome.gradient.keys():
+                    change = {name: outcome.gradient[name] - each for name, each in base.gradient.items()}
+                    if any(np.any(each) for each in change.values()):
+                        found.append((event, moved, change))
+            self._apart[events] = found
+        return self._apart[events]
 
     def of(self, events: tuple[Event, ...], shapes: Shapes, names: Iterable[str]) -> Response | None:
         """The response to a group that is replaced by arrays of these shapes; None where it moves none of `names`."""

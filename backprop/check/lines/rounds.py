@@ -103,12 +103,7 @@ class Rounds:
             self.truth.program.added[lost.site.number] = lost.site.name
             return {lost.site.number}
         if not self.events:  # with events, every wrong variable has a line of its own
-            apart = len(search.wrong) == 1
-            known = self._some(search.repairs(apart=apart), _KEPT_FOR_SEVERAL)
-            if self.is_stopped and any(each.tensors >= search.wrong for each in known):
-                known = self._some(
-                    search.repairs(apart=apart), _KEPT
-                )  # one mistake is enough: what was run is kept
+            known = self._repairs(search, _KEPT_FOR_SEVERAL, apart=len(search.wrong) == 1)
             repairs = self._chosen(known, search)
             if len(repairs) == 1 and repairs[0].tensors >= search.wrong:
                 self.is_stopped = False
@@ -152,7 +147,7 @@ class Rounds:
         plans: list[Plan] = []
         for name in names:
             own = replace(search, wrong=frozenset([name]), others=search.wrong - {name})
-            known = self._some(own.repairs(apart=True), _KEPT)
+            known = self._repairs(own, _KEPT, apart=True)
             repairs = self._chosen(known, own)
             plain = {each.site.line for each in known if each.factor == 1 and each.tensors}
             is_plain = all(each.factor == 1 or each.site.line in plain for each in repairs)
@@ -179,8 +174,21 @@ class Rounds:
                 new = replace(plainer, tensors=tuple(name for name in self.names if name in both))
             self.found[repair.site.number] = event, new
 
+    def _repairs(self, search: Search, share: float, *, apart: bool) -> list[Repair]:
+        """The repairs that are found before fewer than this share of all calls is left.
+
+        Where one of them explains all, more calls are used for the others; where none does, for any order.
+        """
+        known = self._some(search.repairs(apart=apart), share)
+        is_explained = any(each.tensors >= search.wrong and each.factor == 1 for each in known)
+        if self.is_stopped and is_explained:
+            return self._some(search.repairs(apart=apart), _KEPT)  # what was run is not run again
+        if self.is_stopped or is_explained:
+            return known
+        return self._some(replace(search, in_any_order=True).repairs(apart=apart), share)
+
     def _some(self, repairs: Iterator[Repair], share: float) -> list[Repair]:
-        """The repairs that are found before fewer than this share of all calls is left."""
+        """What is found before fewer than this share of all calls is left."""
         found = list[Repair]()
         self.is_stopped = False
         with self._keeping(share):

@@ -2,7 +2,8 @@
 
 slope of a tensor    (L(θ + hv) - L(θ - hv)) / 2h, for random directions v of one tensor
 tangent of an event  (k(θ + hv) - k(θ - hv)) / 2h = J v, while all other events of its group are held at their values
-slope of events      (L(k + hw) - L(k - hw)) / 2h = <dL/dk, w>
+slope beside it      (L(θ + hv) - L(θ - hv)) / 2h in the same runs, where all events of the group are held
+slope of an event    (L(k + hw) - L(k - hw)) / 2h = <dL/dk, w>
 
 None of them costs more for a large array than for a small one.
 """
@@ -28,6 +29,8 @@ _STEP, _FINER = 1 / 6, 1 / 8
 """Of the cube root of eps, the step at which truncation and rounding are equal; and of that, a second step."""
 _ROUGHEST, _LOSES = 1e-5, 300.0
 """What a slope may be off, relative to its size: 1e-5 in float64, 300 eps^(2/3) in float32."""
+_SURE = 1e-4
+"""Slopes that agree so closely along one direction do not agree by chance."""
 _ROUNDS = 30.0
 """Roundings of the loss, or of an intermediate, that a quotient may show."""
 
@@ -56,8 +59,9 @@ class Truth:
     slopes: dict[tuple[str, int], float] = field(default_factory=dict)
     watched: frozenset[Event] = frozenset()
     _free: dict[tuple[str, int], dict[Event, Array]] = field(default_factory=dict)
-    _tangents: dict[tuple[tuple[Event, ...], Names, int], list[Array] | None] = field(default_factory=dict)
-    _through: dict[tuple[tuple[Event, ...], Names, int], float] = field(default_factory=dict)
+    _held: dict[tuple[tuple[Event, ...], Names, int], tuple[dict[Event, Array], float]] = field(
+        default_factory=dict
+    )
     _along: dict[tuple[Event, int], tuple[Array, float]] = field(default_factory=dict)
     _entries: dict[Event | str, Array] = field(default_factory=dict)
     _random: dict[Names, list[tuple[Array, float]]] = field(default_factory=dict)
@@ -102,7 +106,10 @@ class Truth:
 
     def size(self, gradient: Mapping[str, Array], names: Names) -> float:
         """The size that a slope along a random direction has by chance."""
-        return float(np.linalg.norm([np.linalg.norm(gradient[name]) * self.scale[name] for name in names]))
+        with np.errstate(all="ignore"):  # a wrong gradient may be as large as it likes
+            return float(
+                np.linalg.norm([np.linalg.norm(gradient[name]) * self.scale[name] for name in names])
+            )
 
     def slack(self, size: float, *values: float) -> float:
         """What a slope may be off that is put together from these values."""
@@ -176,26 +183,38 @@ class Truth:
         if len(events) == 1:  # nothing is held: the same runs tell it of all events
             found = [self._free_tangents(name, j).get(events[0]) for name in names]
             return None if any(each is None for each in found) else [sum(found)]  # type: ignore[arg-type, list-item]
+        moved, _ = self._with_held(events, names, j)
+        known = [moved.get(self._same.get(each, each)) for each in events]
+        return None if any(each is None for each in known) else known  # type: ignore[return-value]
+
+    def slope_beside(self, events: tuple[Event, ...], names: Names, j: int) -> float:
+        """The part of the slope along the j-th direction of tensors that leads through none of the events."""
+        if len(events) == 1:
+            self.event_slope(events[0], 0)  # it may tell that no more runs are needed
+        return (
+            self.slope(names, j) if self._still.issuperset(events) else self._with_held(events, names, j)[1]
+        )
+
+    def _with_held(self, events: tuple[Event, ...], names: Names, j: int) -> tuple[dict[Event, Array], float]:
         events = tuple(self._same.get(each, each) for each in events)
-        key = events, names, j
-        if key not in self._tangents:
+        if (events, names, j) not in self._held:
             held = {each: put(self.base.values[each]) for each in events}
-            moved = self._moved(frozenset(events), self.direction(names, j), held)
-            has_all = all(each in moved for each in events)
-            self._tangents[key] = [moved[each] for each in events] if has_all else None
-        return self._tangents[key]
+            self._held[events, names, j] = self._moved(frozenset(events), self.direction(names, j), held)
+        return self._held[events, names, j]
 
     def _free_tangents(self, name: str, j: int) -> dict[Event, Array]:
         if (name, j) not in self._free:
-            self._free[name, j] = self._moved(self.watched, self.direction((name,), j), {})
+            self._free[name, j], _ = self._moved(self.watched, self.direction((name,), j), {})
         return self._free[name, j]
 
     def _moved(
         self, events: frozenset[Event], direction: Array, changes: dict[Event, Change]
-    ) -> dict[Event, Array]:
+    ) -> tuple[dict[Event, Array], float]:
+        """How the values of events and the loss change along a direction of the point."""
         moved = self.step * direction
         up, down = (self.program.run(self.program.point + sign * moved, changes, events) for sign in (1, -1))
-        return self._quotients(events, up, down)
+        slope = (up.loss - down.loss) / (2 * self.step) if up and down else np.nan
+        return self._quotients(events, up, down), slope
 
     def moved_by(self, event: Event, direction: Array, events: frozenset[Event]) -> dict[Event, Array]:
         """How the values of other events change when the value of one event is moved along an array."""
@@ -230,14 +249,6 @@ class Truth:
             outcome = self.program.run(changes=changes)
             self._losses[key] = outcome.loss if outcome else np.nan
         return self._losses[key]
-
-    def slope_through(self, events: tuple[Event, ...], names: Names, j: int, moves: Sequence[Array]) -> float:
-        """<dL/dk, J v>: the part of the slope along the j-th direction of tensors that leads through the events."""
-        if (events, names, j) not in self._through:
-            if len(events) == 1:
-                self.event_slope(events[0], 0)  # it may tell that no more runs are needed
-            self._through[events, names, j] = self.slope_along(events, moves)
-        return self._through[events, names, j]
 
     def event_slope(self, event: Event, j: int) -> tuple[Array, float]:
         """A random direction of an event, and the slope of the loss along it.
@@ -275,14 +286,23 @@ class Truth:
             size = rms(value) * rms(w) * np.sqrt(value.size)
             if not abs(slope) > 10 * self.noise or size == 0:
                 return None
-            ratios.append((float(np.vdot(value, w)) / slope, size / abs(slope)))
-        (first, width), (last, _) = ratios[0], ratios[-1]
-        slack = self.rtol * (width + abs(first)) + self.noise * abs(first) / abs(
-            self.event_slope(event, 0)[1]
-        )
-        if abs(first - 1) <= slack and abs(last - 1) <= slack:
+            ratio = float(np.vdot(value, w)) / slope
+            slack = self.rtol * (size / abs(slope) + abs(ratio)) + self.noise * abs(ratio) / abs(slope)
+            ratios.append((ratio, slack))
+            if abs(ratio - 1) <= slack and self.rtol <= _SURE:
+                return 1.0
+        if all(abs(ratio - 1) <= slack for ratio, slack in ratios):
             return 1.0
+        (first, slack), (last, _) = ratios[0], ratios[-1]
         return first if value.size > 1 and abs(first - last) <= slack and first != 0 else None
+
+    def is_zero(self, value: Array, event: Event) -> bool:
+        """Whether a value is zero to rounding, and the derivative of the loss by an event is."""
+        if value.shape != self.base.values[event].shape:
+            return False
+        sides = [self.event_slope(event, j) for j in range(DIRECTIONS)]
+        noise = 10 * self.noise
+        return all(abs(slope) <= noise and abs(np.vdot(value, w)) <= noise for w, slope in sides)
 
     def entries(self, of: Event | str, most: int) -> Array | None:
         """The derivative by an event or a tensor (size,), entry by entry; None where it has more than `most`."""
