@@ -10,7 +10,9 @@ into what a later, wrong line needs:
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,10 +20,11 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.lines.implied import implied
 from backprop.check.lines.local import local
-from backprop.check.lines.origin import is_computed_again, where_it_began
+from backprop.check.lines.origin import adds_right, is_computed_again, where_it_began
 from backprop.check.lines.repair import Repair, is_named
 from backprop.check.lines.search import Search
 from backprop.check.lines.truth import DIRECTIONS
+from backprop.check.oracle import OutOfCalls
 from backprop.check.words import is_gradient_of
 
 
@@ -40,8 +43,11 @@ def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
     tensors = frozenset(name for name, own in culprits.items() if own).union(
         *(each.tensors for each in found)
     )
-    earlier = (local(repairs, found, tensors, search) or implied(found, tensors, search)) if found else None
-    found = [earlier] if earlier else [where_it_began(each, search) for each in found]
+    with contextlib.suppress(OutOfCalls):  # what is found is proven
+        earlier = (
+            (local(repairs, found, tensors, search) or implied(found, tensors, search)) if found else None
+        )
+        found = [earlier] if earlier else [where_it_began(each, search) for each in found]
     return sorted(found, key=lambda each: search.order[each.event])
 
 
@@ -53,7 +59,8 @@ def _culprits(name: str, ranked: list[Repair], search: Search) -> list[Repair]:
     """The first repair of one tensor; or, where several mistakes meet at its line, the repairs of these."""
     order = search.order
     alone: Repair | None = None
-    for repair in sorted(ranked, key=lambda each: each.is_right):  # a right value where nothing else is found
+    # One line that explains all comes first, and a right value where nothing else is found.
+    for repair in sorted(ranked, key=lambda each: (each.is_right, not each.tensors >= search.wrong)):
         if name in repair.tensors:
             alone = _where_it_turns_wrong(repair, ranked, search)
             if alone is not None:
@@ -102,7 +109,10 @@ def _mark_first_wrong(repair: Repair, search: Search) -> None:
     wrong: int | None = None
     repair.is_right = True
     for k, (back, forward) in enumerate(repair.pairs):
-        factor = truth.factor(truth.base.values[back], forward)
+        value = truth.base.values[back]
+        factor = truth.factor(value, forward)
+        if factor is None and truth.is_zero(value, forward):
+            continue  # such as what the last step of a recurrence hands back to itself
         if wrong is None and (factor is None or abs(factor * repair.factor - 1) > truth.rtol):
             wrong = repair.first = k
         repair.is_right &= factor == 1
@@ -146,9 +156,10 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
                 return each
         is_natural = _is_natural(multiple, value) or not _is_natural(1 / repair.factor, value)
         return None if plain and is_natural else repair
-    if later and not np.any(value):  # a container that is still empty
+    # A container that is still empty; unless all that is added to it is right.
+    if later and not np.any(value) and not any(adds_right(each, search) for each in later):
         return None
-    seen = {word for group, _, _ in known for word in group.site.words}
+    seen = {word for group, _, factor in known if factor == 1 for word in group.site.words}
     if not seen:
         return repair
     alike = []
@@ -162,7 +173,7 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
     outer, name_of_outer = next(
         ((_depth(r, search), n) for r, n in zip(alike, names, strict=True) if n), (0, "")
     )
-    if not any(map(search.is_gradient_name, names)):
+    if not any(map(search.is_gradient_name, names)) and not alike[0].group.site.is_copy:
         computed = alike[0]
         hands_back = {computed.group.site.line, *search.truth.base.recorder.callers[computed.event]}
         for each in alike:
@@ -203,7 +214,10 @@ def _is_gradient(repair: Repair, search: Search) -> bool:
 
 def _is_natural(factor: float, value: Array) -> bool:
     """Whether a derivative may be meant to be multiplied by a factor: by 1, or the number of what is summed."""
-    return any(abs(factor - each) < 1e-3 * each for each in (1, value.size, *value.shape))
+    sizes = (
+        math.prod(some) for k in range(value.ndim + 1) for some in itertools.combinations(value.shape, k)
+    )
+    return any(abs(factor - each) < 1e-3 * each for each in sizes)
 
 
 def _multiple(repair: Repair, search: Search) -> float | None:

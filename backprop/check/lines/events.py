@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.lines.sites import AFTER, AT, INSIDE
+from backprop.check.lines.sites import AFTER, AGAIN, AT, INSIDE
 
 Event = tuple[int, int]
 Change = Callable[[Array], Array]
@@ -123,6 +123,12 @@ class Recorder:
                     change = put(before + array)
         return value if change is None else like(value, change(array))
 
+    def again(self, site: int, value: Any) -> Any:
+        """A variable that the same statement has read before."""
+        change = self.changes.get((site, self._counts.get(site, 0) - 1))
+        array = None if change is None else array_of(value)
+        return value if change is None or array is None else like(value, change(array))
+
     def _mask(self, site: int, value: Array) -> Array:
         """An array of truth values, which has no derivative."""
         event = site, self._counts.get(site, 0)
@@ -198,9 +204,9 @@ _HERE = __file__
 def probes(recorder: Recorder | None) -> Iterator[None]:
     """Let the probes of instrumented code be those of `recorder`; None: let them hand on what they are given."""
     if recorder is None:
-        found: dict[str, Any] = {AT: _hand_on, AFTER: _hand_on, INSIDE: _hand_on}
+        found: dict[str, Any] = dict.fromkeys((AT, AGAIN, AFTER, INSIDE), _hand_on)
     else:
-        found = {AT: recorder.at, AFTER: recorder.after, INSIDE: recorder.inside}
+        found = {AT: recorder.at, AGAIN: recorder.again, AFTER: recorder.after, INSIDE: recorder.inside}
     with hooks(found):
         yield
 

@@ -48,6 +48,7 @@ def implied(found: list[Repair], tensors: frozenset[str], search: Search) -> Rep
         group
         for group in search.sides.backward
         if len(group.events) == 1
+        and not search.repeats(group)
         and group.site.line != first.site.line
         and search.order[group.events[0]] < search.order[first.event]
     ]
@@ -142,20 +143,19 @@ def _solved(group: Group, shape: tuple[int, ...], tensors: frozenset[str], searc
     is_own = own.shape == shape
     if not is_own and response:
         own, gradient = response.random[events[0]], response.at_random
-    if not truth.program.budget.room(4 * own.size) or _leads_forward(events[0], search):
+    total = sum(gradient[name].size for name in names)
+    count = min(own.size + 2 * _OVER, total)
+    if not truth.program.budget.room(own.size + 2 * count) or _leads_forward(events[0], search):
         return None
-    expected = [truth.entries(name, _EQUATIONS) for name in names]
-    known = [each for each in expected if each is not None]
-    if len(known) < len(names):
-        return None
-    base = _flat(gradient, names)
+    along, expected = truth.random_slopes(tuple(names), count)
+    base = along @ _flat(gradient, names)
     columns = []
     for unit in np.eye(own.size):
         outcome = search.truth.program.replaced(events, [own + rms(own) * unit.reshape(own.shape)])
         if outcome is None or not set(names) <= outcome.gradient.keys():
             return None
-        columns.append((_flat(outcome.gradient, names) - base) / rms(own))
-    wanted: Array = np.concatenate(known) - base
+        columns.append((along @ _flat(outcome.gradient, names) - base) / rms(own))
+    wanted: Array = expected - base
     delta, _, rank, _ = np.linalg.lstsq(np.stack(columns, axis=1), wanted, rcond=1e-9)
     rest = wanted - np.stack(columns, axis=1) @ delta
     slack = 10 * truth.rtol * float(np.max(np.abs(wanted))) + truth.noise

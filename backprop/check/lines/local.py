@@ -12,15 +12,18 @@ that uses it.
 
 from __future__ import annotations
 
+import ast
+import itertools
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.lines.events import Event, put
-from backprop.check.lines.groups import Group, alignments
+from backprop.check.lines.groups import Group, Pair, alignments
 from backprop.check.lines.repair import Repair
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site
@@ -28,6 +31,8 @@ from backprop.check.lines.truth import rms
 
 _MOST_COLUMNS, _MOST_RUNS = 8, 400
 """The most columns of a Jacobian; the most runs of one search, to move forward values and to try local ones."""
+_MOST_PLACES = 8
+"""Forward values that are tried in the place of one: a slip takes a variable that is near."""
 _PLACE = re.compile(r"[\w.]+(\[[^()]*\])*")
 """Code that reads a place, such as `cache["h"][t - 1]`, and computes nothing."""
 Local = tuple[str, Site, list[Array]]
@@ -42,46 +47,95 @@ def local(
     tensors: those that `found` makes right.
     """
     first = min(found, key=lambda each: search.order[each.event])
-    derivatives = {each.group.events for each in repairs}
+    repaired = {each.group.events for each in repairs}
     last, locals_ = search.truth.program.budget.used + _MOST_RUNS, _Locals(search)
-    for group in _whole_lines([*search.sides.backward, *search.sides.kept], search):
-        is_before = search.order[group.events[0]] < search.order[first.event]
-        if not is_before or group.events in derivatives or not _may_be_wrong(group, tensors, search):
-            continue
-        found_one = _first_right(group, locals_, last, search)
-        if found_one is None:
-            continue
-        if group.site.line == first.site.line:
-            return None
-        said, site, new = found_one
-        values, pairs = search.truth.base.values, tuple((event, event) for event in group.events)
-        off = [not np.allclose(values[e], each) for e, each in zip(group.events, new, strict=True)]
-        if _is_right_for_some(group, off, search):
-            continue
-        moved = frozenset(search.moved(group)) & search.wrong
-        wrong = replace(first, group=group, pairs=pairs, tensors=moved, first=off.index(True), factor=1.0)
-        return replace(wrong, values=tuple(new), said=said, of=site)
+    callers = search.truth.base.recorder.callers[first.event]
+    before = [
+        group
+        for group in _whole_lines([*search.sides.backward, *search.sides.kept], search)
+        if search.order[group.events[0]] < search.order[first.event]
+        and _may_be_wrong(group, tensors, search)
+        # Handed to the function with the wrong value, a derivative may be the wrong variable.
+        and (
+            (group.site.role == "passed" and group.site.line in callers)
+            or not (group.events in repaired or _is_derivative(group, search))
+        )
+    ]
+    named = [group for group in search.sides.backward if search.is_gradient_name(group.site.stem)]
+    slopes = [group for group in before if not (group in named and _follows(group, named, search))]
+    for candidates, most, groups in (
+        (locals_.places_of, _MOST_PLACES, before),
+        (locals_.slopes_of, _MOST_RUNS, slopes),
+    ):
+        best: Repair | None = None
+        # The nearest line first; then the lines that its value follows from, of which the earliest is wanted.
+        for group in reversed(groups):
+            if best is not None and not _lead_to(group.events, best.event, search):
+                continue
+            found_one = _first_right(group, candidates(group), most, last, search)
+            best = (found_one and _local(group, found_one, first, search)) or best
+        if best is not None:
+            is_same = best.site.line == first.site.line and best.site.role != "passed"
+            return None if is_same else best
     return None
 
 
+def _local(group: Group, one: Local, first: Repair, search: Search) -> Repair | None:
+    """The repair of a group by a local value, which comes before the `first` one that was found."""
+    said, site, new = one
+    values, pairs = search.truth.base.values, tuple((event, event) for event in group.events)
+    off = [not np.allclose(values[e], each) for e, each in zip(group.events, new, strict=True)]
+    if _is_right_for_some(group, off, search):
+        return None
+    moved = frozenset(search.moved(group)) & search.wrong
+    wrong = replace(first, group=group, pairs=pairs, tensors=moved, first=off.index(True), factor=1.0)
+    return replace(wrong, values=tuple(new), said=said, of=site)
+
+
+def _follows(group: Group, named: list[Group], search: Search) -> bool:
+    """Whether the value of a group follows from others that are named after derivatives, or begins as `dz = p`."""
+    others = [e for each in named if each.site != group.site for e in each.events]
+    order, own = search.order, group.events[-1]
+    is_begun = any(search.sides.holding(own, search.sides.computed))
+    return is_begun or _lead_to([e for e in others if order[e] < order[own]], own, search)
+
+
+def _lead_to(events: Sequence[Event], event: Event, search: Search) -> bool:
+    """Whether the value of an event follows from those of other events."""
+    values, normal = search.truth.base.values, search.truth.rng.standard_normal
+    changes = {each: put(rms(values[each]) * normal(values[each].shape)) for each in events}
+    outcome = search.truth.program.run(changes=changes, wanted=frozenset([event])) if changes else None
+    after = values if outcome is None else outcome.values
+    return event not in after or not np.array_equal(after[event], values[event])
+
+
 def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool:
-    """Whether a group may hold a wrong local value: the tensors depend on it, and it is no derivative of the loss."""
+    """Whether a group may hold a wrong value: the tensors depend on it, and none of its events on an earlier one."""
     values, site = search.truth.base.values, group.site
     if search.count(site) != len(group.events):  # the value is right for other callers
         return False
     is_own = (group in search.sides.kept and site.text in site.name) or _is_itself(group, search)
     is_empty = not any(np.any(values[event]) for event in group.events)
-    if is_own or is_empty or not tensors <= set(search.moved(group)):
+    moved = set(search.moved(group))
+    if is_own or is_empty or not tensors <= moved:
         return False
     event, *later = group.events
-    if not later:
-        return all(factor != 1 for _, _, factor in search.recognised(event, search.sides.whole, (-1, 0)))
+    if not later:  # no right tensor may follow from the value
+        return moved <= search.wrong | search.others
     new = search.truth.rng.standard_normal(values[event].shape)
     outcome = search.truth.program.run(changes={event: put(new)}, wanted=frozenset(later))
     # A value that depends on that of an earlier turn is a derivative which the backward pass carries along.
     return outcome is not None and all(
         each in outcome.values and np.array_equal(outcome.values[each], values[each]) for each in later
     )
+
+
+def _is_derivative(group: Group, search: Search) -> bool:
+    """Whether the value of a line that runs once is a derivative of the loss."""
+    known = (
+        search.recognised(e, search.sides.whole, (-1, 0)) for e in group.events if len(group.events) == 1
+    )
+    return any(factor == 1 for found in known for _, _, factor in found)
 
 
 def _is_right_for_some(group: Group, off: list[bool], search: Search) -> bool:
@@ -100,21 +154,30 @@ def _is_itself(group: Group, search: Search) -> bool:
     return any(site.name and site.stem == group.site.stem for site in sites)
 
 
-def _first_right(group: Group, locals_: _Locals, last: int, search: Search) -> Local | None:
-    """The first local value that makes right all tensors that depend on a group; None after `last` calls."""
-    values, budget, tried = search.truth.base.values, search.truth.program.budget, set[bytes]()
-    for one in locals_.of(group):
-        key = b"".join(each.astype(values[group.events[0]].dtype).tobytes() for each in one[2])
-        if key in tried or key == b"".join(values[event].tobytes() for event in group.events):
+def _first_right(
+    group: Group, candidates: Iterator[Local], most: int, last: int, search: Search
+) -> Local | None:
+    """The first of at most so many local values that makes right all tensors that depend on a group.
+
+    None if there is none, or after `last` calls.
+    """
+    truth, budget = search.truth, search.truth.program.budget
+    tried = {_rounded([truth.base.values[event] for event in group.events])}
+    for one in candidates:
+        if _rounded(one[2]) in tried:
             continue
-        tried.add(key)
-        if budget.used >= last or not budget.room(1):
+        tried.add(_rounded(one[2]))
+        if budget.used >= last or not budget.room(1) or len(tried) > most + 1:
             return None
-        if search.truth.makes_right(
-            search.truth.program.replaced(group.events, one[2]), set(search.moved(group)) - search.others
-        ):
+        outcome = truth.program.replaced(group.events, one[2])
+        if truth.makes_right(outcome, set(search.moved(group)) - search.others):
             return one
     return None
+
+
+def _rounded(arrays: list[Array]) -> tuple[bytes, ...]:
+    """A key that is the same for values that differ by the error of a quotient."""
+    return tuple(b"%.4e" % rms(each) + np.round(each / rms(each), 4).tobytes() for each in arrays)
 
 
 def _whole_lines(groups: list[Group], search: Search) -> list[Group]:
@@ -138,37 +201,77 @@ class _Locals:
         self.ahead += [each for each in forward if each.site.is_use and "['" in each.site.text]
         self.places = [each for each in forward if each.site.name or each.site.is_use]
         self.places += search.sides.parameters
+        self.inside = [(arg, each) for each in whole for arg in forward if _is_argument(arg.site, each.site)]
         self._moved: dict[tuple[Event, int | None], dict[Event, Array]] = {}
 
-    def of(self, group: Group) -> Iterator[Local]:
-        """Candidates for a group, by its shapes: forward values where it holds one, slopes and Jacobians."""
-        search, shapes = self.search, self.search.truth.shapes(group.events)
-        is_of_forward = any(search.sides.holding(group.events[-1], search.sides.forward))
-        for ahead in self.places if is_of_forward else ():
+    def places_of(self, group: Group) -> Iterator[Local]:
+        """Forward values of the shapes of a group that holds one, or is handed on; of the nearest lines first."""
+        search, shapes, own = self.search, self.search.truth.shapes(group.events), group.site
+        is_of_forward = own.role == "passed" or any(
+            search.sides.holding(group.events[-1], search.sides.computed)
+        )
+        found = dict[tuple[bytes, ...], tuple[int, Local]]()
+        for ahead in self.places if is_of_forward else ():  # assignments come before uses, and say more
+            site = ahead.site
+            away = abs(site.line - own.line) if site.path == own.path else sys.maxsize
             for pairs in alignments(group.events, ahead.events, search.order):
                 new = [self.values[event] for _, event in pairs]
                 if tuple(each.shape for each in new) == shapes:
-                    yield f"{_name(ahead.site)} of line {ahead.site.line}", ahead.site, new
-        is_place = group.site.role == "passed" or _PLACE.fullmatch(group.site.text)
-        for ahead in () if is_place else self.ahead:
-            for behind in self.behind:
-                of = f"{_name(behind.site)} of line {behind.site.line}"
-                said = f"d({_name(behind.site)})/d({_name(ahead.site)}), {of}"
-                for columns in self._derivatives(group, ahead, behind):
-                    known = [each for each in columns if each is not None]
-                    if len(known) == len(shapes):
-                        yield said, behind.site, known
+                    key, one = _rounded(new), (f"{_name(site)} of line {site.line}", site, new)
+                    nearest, one = found.get(key, (away, one))
+                    found[key] = min(away, nearest), one
+        yield from (one for _, one in sorted(found.values(), key=lambda each: each[0]))
 
-    def _derivatives(self, group: Group, ahead: Group, behind: Group) -> Iterator[list[Array | None]]:
-        """For each execution of a group its slope, its Jacobian, or its column of one Jacobian."""
-        shapes, one = self.search.truth.shapes(group.events), ahead.events[0]
-        if len(ahead.events) == 1 and self.values[one].shape == (len(shapes),) != (1,):
-            yield [self._column(one, j, behind, shape) for j, shape in enumerate(shapes)]
-        for pairs in alignments(group.events, ahead.events, self.search.order):
-            places = list(zip((event for _, event in pairs), shapes, strict=False))
-            yield [self._column(event, None, behind, shape) for event, shape in places]
-            for axis in (-1, -2):
-                yield [self._jacobian(event, behind, shape, axis) for event, shape in places]
+    def slopes_of(self, group: Group) -> Iterator[Local]:
+        """Slopes and Jacobians of the shapes of a group that computes something, and no slope already."""
+        is_place = group.site.role == "passed" or _PLACE.fullmatch(group.site.text)
+        if is_place or self.search.repeats(group) or self._is_slope(group):
+            return
+        for ahead, behind in self._steps():
+            of = f"{_name(behind.site)} of line {behind.site.line}"
+            said = f"d({_name(behind.site)})/d({_name(ahead.site)}), {of}"
+            said = said if behind.site.name else f"the slope of {behind.site.text}, line {behind.site.line}"
+            for pairs in alignments(group.events, ahead.events, self.search.order):
+                yield from self._derivatives(group, pairs, behind, said)
+            one, size = ahead.events[0], len(group.events)
+            if len(ahead.events) == 1 and self.values[one].shape == (size,) != (
+                1,
+            ):  # an execution for each entry
+                shapes = self.search.truth.shapes(group.events)
+                columns = [self._column(one, j, behind, shape) for j, shape in enumerate(shapes)]
+                known = [each for each in columns if each is not None]
+                if len(known) == size:
+                    yield said, behind.site, known
+
+    def _is_slope(self, group: Group) -> bool:
+        """Whether the first value of a group is a slope, entry by entry."""
+        first, own = Group(group.site, group.events[:1]), _rounded([self.values[group.events[0]]])
+        for ahead, behind in self._steps():
+            pairs = next(alignments(first.events, ahead.events, self.search.order), ())
+            if pairs and self.values[pairs[0][1]].shape != self.values[group.events[0]].shape:
+                continue
+            if any(_rounded(new) == own for _, _, new in self._derivatives(first, pairs, behind, "")):
+                return True
+        return False
+
+    def _steps(self) -> Iterator[tuple[Group, Group]]:
+        """What a slope may be of: a function or a power inside a line, or a line by a variable."""
+        return itertools.chain(self.inside, itertools.product(self.ahead, self.behind))
+
+    def _derivatives(
+        self, group: Group, pairs: tuple[Pair, ...], behind: Group, said: str
+    ) -> Iterator[Local]:
+        """For each execution of a group its slope; its Jacobian."""
+        places = list(
+            zip((event for _, event in pairs), self.search.truth.shapes(group.events), strict=False)
+        )
+        for columns in (
+            [self._column(event, None, behind, shape) for event, shape in places],
+            *([self._jacobian(event, behind, shape, axis) for event, shape in places] for axis in (-1, -2)),
+        ):
+            known = [each for each in columns if each is not None]
+            if len(known) == len(group.events):
+                yield said, behind.site, known
 
     def _jacobian(self, event: Event, behind: Group, shape: tuple[int, ...], axis: int) -> Array | None:
         """The derivatives by the entries along the last axis of an event, stacked along an axis."""
@@ -186,6 +289,8 @@ class _Locals:
         after = next((each for each in behind.events if order[each] > order[event]), None)
         if after is None or self.values[after].shape != shape:
             return None
+        if j is None and self.values[event].size > self.values[after].size:  # a sum of slopes is no factor
+            return None
         if (event, j) not in self._moved:
             value, truth = self.values[event], self.search.truth
             which = np.ones(value.shape) if j is None else np.zeros(value.shape)
@@ -194,6 +299,16 @@ class _Locals:
             self._moved[event, j] = truth.moved_by(event, rms(value) * which, self.whole_events)
         column = self._moved[event, j].get(after)
         return column / rms(self.values[event]) if column is not None and np.any(column) else None
+
+
+def _is_argument(one: Site, other: Site) -> bool:
+    """Whether a place is the only argument of a function, or the base of a power, inside a line."""
+    if (one.path, one.line) != (other.path, other.line):
+        return False
+    match ast.parse(other.text).body[0]:
+        case ast.Expr(ast.Call(args=[argument], keywords=[]) | ast.BinOp(left=argument, op=ast.Pow())):
+            return ast.unparse(argument) == one.text
+    return False
 
 
 def _name(site: Site) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import replace
 
@@ -42,6 +43,36 @@ def where_it_began(repair: Repair, search: Search) -> Repair:
         changed = repair.group.site.role == "change"
         repair.at = _mask(repair, search) or (_last_change(repair, search) if changed else None)
     return repair
+
+
+def adds_right(repair: Repair, search: Search) -> bool:
+    """Whether a statement adds the right derivative by one use of a variable to a sum that is wrong."""
+    if repair.target.group is None or repair.target.group.site.is_use:
+        return False
+    site, order = repair.group.site, search.order
+    added = _added(site)
+    same = {
+        number
+        for number, each in search.sites.items()
+        if (each.path, each.line, each.text) == (site.path, site.line, added)
+    }
+    before = [event for event in order if event[0] in same and order[event] < order[repair.event]]
+    uses = [
+        each for each in search.sides.targets if each.site.is_use and each.site.text == repair.target.name
+    ]
+    known = search.recognised(before[-1], uses, repair.ahead) if before else []
+    return any(abs(abs(factor) - 1) <= search.truth.rtol for _, _, factor in known)
+
+
+def _added(site: Site) -> str:
+    """What a statement, `x += a` or `x = x + a`, adds to its variable; empty for any other one."""
+    statement = ast.parse(site.text if site.role == "change" else f"{site.name or '_'} = {site.text}").body[0]
+    match statement:
+        case ast.AugAssign(op=ast.Add() | ast.Sub()):
+            return ast.unparse(statement.value)
+        case ast.Assign(value=ast.BinOp(op=ast.Add() | ast.Sub()) as both):
+            return ast.unparse(both.right) if ast.unparse(both.left) == site.name else ""
+    return ""
 
 
 def is_computed_again(repair: Repair, search: Search) -> bool:
@@ -106,7 +137,9 @@ def _last_change(repair: Repair, search: Search) -> Site | None:
     before = [
         group
         for group in search.sides.backward
-        if _root(group.site) == root and search.order[group.events[-1]] < search.order[repair.event]
+        if _root(group.site) == root
+        and (group.site.role == "change" or "[" not in group.site.name)  # the whole array, and no entry
+        and search.order[group.events[-1]] < search.order[repair.event]
     ]
     for group in sorted(before, key=lambda each: search.order[each.events[-1]], reverse=True):
         value = values[group.events[-1]].reshape(-1)

@@ -3,6 +3,7 @@
     dh = dlogits @ W2.T        becomes   dh = __at__(7, __at__(5, dlogits) @ __at__(6, W2.T))
     dW += x.T @ dz                       dW += __at__(8, …); dW = __after__(9, dW)
     dz[z <= 0] = 0                       dz[z <= 0] = 0; __inside__(10, dz, …)
+    y = x * x                            y = __at__(12, __at__(11, x)) * __at__(13, __again__(11, x))
 
 The probes are functions of backprop.check.lines.events. They hand on what they are given.
 """
@@ -12,10 +13,11 @@ from __future__ import annotations
 import ast
 import builtins
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from backprop.check.lines.sites import AFTER, AT, INSIDE, Role, Site
+from backprop.check.lines.sites import AFTER, AGAIN, AT, INSIDE, Role, Site
 
 _NO_VALUES = {"shape", "ndim", "size", "dtype"}
 """Attributes of an array that are no derivative, and whose probes would only cost time."""
@@ -61,11 +63,27 @@ def _carried(body: Sequence[ast.stmt]) -> list[str]:
     return [name for name, line in assigned.items() if name in read and read[name] <= line]
 
 
+def _copy(statement: ast.stmt) -> ast.stmt:
+    """The statement as it is before probes are put into it."""
+    return ast.copy_location(ast.parse(ast.unparse(statement)).body[0], statement)
+
+
+def _several(statement: ast.stmt) -> dict[str, int]:
+    """The places that an assignment, a call or a return reads several times, each with 0."""
+    if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Expr | ast.Return):
+        return {}
+    places = (ast.Name, ast.Attribute, ast.Subscript)
+    nodes = [each for each in ast.walk(statement) if isinstance(each, places)]
+    counts = Counter(ast.unparse(each) for each in nodes if isinstance(each.ctx, ast.Load))
+    return {text: 0 for text, count in counts.items() if count > 1}
+
+
 class _Probes(ast.NodeTransformer):
     """Puts a probe around every operation, call, reading and assignment."""
 
     def __init__(self, path: str, sites: dict[int, Site], modules: set[str]) -> None:
         self.path, self.sites, self.modules, self.parameters = path, sites, modules, set[str]()
+        self.reads = dict[str, int]()
 
     # Expressions -----------------------------------------------------------------------------------------
 
@@ -118,13 +136,25 @@ class _Probes(ast.NodeTransformer):
         if not isinstance(node.ctx, ast.Load) or node.id in self.modules:
             return node
         is_returned = hasattr(node, "_role") and node.id in self.parameters
-        return self._probe(node, "returned" if is_returned else "use")
+        return self._use(node, "returned" if is_returned else "use", node.id)
+
+    def _use(self, node: ast.expr, role: Role, text: str) -> ast.expr:
+        """A variable that is read; one that its statement reads several times is also a place for all these."""
+        inner = node
+        if self.reads.get(text) == 0:
+            inner = self._probe(node, role, text=text)
+            self.reads[text] = inner.args[0].value  # type: ignore[attr-defined]
+        elif text in self.reads:
+            inner = ast.copy_location(
+                ast.Call(ast.Name(AGAIN, ast.Load()), [ast.Constant(self.reads[text]), node], []), node
+            )
+        return self._probe(inner, role, text=text)
 
     def _read(self, node: ast.Attribute | ast.Subscript) -> ast.expr:
         if not isinstance(node.ctx, ast.Load) or self._is_plain(node):
             return node
-        text = ast.unparse(node)
-        return self._probe(self._inner(node), "use", text=text)
+        text, is_part = ast.unparse(node), isinstance(node, ast.Subscript) and hasattr(node, "_role")
+        return self._use(self._inner(node), "value" if is_part else "use", text)
 
     visit_Attribute = visit_Subscript = _read
 
@@ -134,10 +164,13 @@ class _Probes(ast.NodeTransformer):
             changed: ast.expr = self.visit(node)
             return changed
         text = ast.unparse(node)
-        return self._probe(self._inner(node), "passed", text=text)
+        return self._use(self._inner(node), "passed", text)
 
     def visit_Return(self, node: ast.Return) -> ast.stmt:
-        """What a function hands back as it was handed it is a place of its own; other variables have been seen."""
+        """What a function hands back as it was handed it is a place of its own, and so is a part of an array.
+
+        Other variables have been seen.
+        """
         values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
         for each in filter(None, values):  # a bare return hands nothing back
             each._role = "returned"  # type: ignore[attr-defined]
@@ -169,8 +202,9 @@ class _Probes(ast.NodeTransformer):
         if isinstance(first, ast.Tuple | ast.List):
             return self._unpacked(node, first)
         changed = [each for each in node.targets if isinstance(each, ast.Subscript)]
+        text = _copy(node)
         node.value = self._assigned(node.value, ast.unparse(first))
-        return [node, *(self._changed(node, each) for each in changed)]
+        return [node, *(self._changed(text, each) for each in changed)]
 
     def _unpacked(self, node: ast.Assign, targets: ast.Tuple | ast.List) -> list[ast.stmt]:
         """`a, b = …`: each name has its value probed."""
@@ -212,8 +246,7 @@ class _Probes(ast.NodeTransformer):
         return node
 
     def visit_AugAssign(self, node: ast.AugAssign) -> list[ast.stmt]:
-        text = ast.copy_location(ast.parse(ast.unparse(node)).body[0], node)
-        assert isinstance(text, ast.stmt)
+        text = _copy(node)
         node.value = self.visit(node.value)
         if isinstance(node.target, ast.Subscript):
             after = self._changed(text, node.target)
@@ -229,8 +262,7 @@ class _Probes(ast.NodeTransformer):
         changed = [*call.args[:1], *(each.value for each in call.keywords if each.arg == "out")]
         if isinstance(call.func, ast.Attribute):
             changed.append(call.func.value)
-        text = ast.copy_location(ast.parse(ast.unparse(node)).body[0], node)
-        assert isinstance(text, ast.stmt)
+        text = _copy(node)
         changed = [each for each in changed if self._is_place(each)]
         after = [self._changed(text, each) for each in changed]
         for each in changed:  # the call is to be given the very array
@@ -244,6 +276,8 @@ class _Probes(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> Any:
         """Visit a node, unless it is an array that a call changes."""
+        if isinstance(node, ast.stmt):
+            self.reads = _several(node)
         return node if getattr(node, "_is_changed", False) else super().visit(node)
 
     # What is left as it is -------------------------------------------------------------------------------

@@ -19,30 +19,34 @@ _DUST = 1e-11
 
 @dataclass
 class Response:
-    """What the gradient becomes where a group is replaced: by zeros, and by random arrays r, one for each event."""
+    """What the gradient becomes where a group is replaced by random arrays r, one for each event.
+
+    start: what it is compared with: the values b of the run without any change; zeros where they cannot be compared.
+    """
 
     random: dict[Event, Array]
-    at_zero: dict[str, Array]
+    start: dict[Event, Array]
+    at_start: dict[str, Array]
     at_random: dict[str, Array]
     _moves: dict[str, bool] = field(default_factory=dict)
 
     def change(self, names: Names) -> dict[str, Array]:
-        """A r, by tensor."""
-        return {name: self.at_random[name] - self.at_zero[name] for name in names}
+        """A (r - b), by tensor."""
+        return {name: self.at_random[name] - self.at_start[name] for name in names}
 
     def moves(self, name: str) -> bool:
         """Whether the tensor depends on the group."""
-        if name not in self.at_zero or name not in self.at_random:
+        if name not in self.at_start or name not in self.at_random:
             return False
         if name not in self._moves:
-            change = np.abs(self.at_random[name] - self.at_zero[name])
+            change = np.abs(self.at_random[name] - self.at_start[name])
             self._moves[name] = bool(np.max(change, initial=0) > _DUST * self.scale)
         return self._moves[name]
 
     @cached_property
     def scale(self) -> float:
         """The size of the largest gradient: of a tensor whose gradient is zero, only rounding is seen."""
-        both = [self.at_random, self.at_zero]
+        both = [self.at_random, self.at_start]
         return max(float(np.max(np.abs(each), initial=0)) for gradient in both for each in gradient.values())
 
 
@@ -55,6 +59,7 @@ class Responses:
         default_factory=dict
     )
     _found: dict[tuple[tuple[Event, ...], Shapes], Response | None] = field(default_factory=dict)
+    _apart: dict[tuple[Event, ...], list[tuple[Event, Array, dict[str, Array]]]] = field(default_factory=dict)
 
     def random_run(self, events: tuple[Event, ...], shapes: Shapes) -> tuple[list[Array], Outcome | None]:
         """Random arrays of these shapes, and the run with them in the place of the events."""
@@ -65,6 +70,21 @@ class Responses:
             self._runs[events, shapes] = new, self.truth.program.replaced(events, new)
         return self._runs[events, shapes]
 
+    def apart(self, events: tuple[Event, ...]) -> list[tuple[Event, Array, dict[str, Array]]]:
+        """For each event that moves the gradient while the others are held: what moves it, and what that changes."""
+        if events not in self._apart:
+            base, found = self.truth.base, []
+            for event in events:
+                moved = rms(base.values[event]) * self.truth.rng.standard_normal(base.values[event].shape)
+                new = [base.values[each] + (moved if each == event else 0) for each in events]
+                outcome = self.truth.program.replaced(events, new)
+                if outcome is not None and base.gradient.keys() <= outcome.gradient.keys():
+                    change = {name: outcome.gradient[name] - each for name, each in base.gradient.items()}
+                    if any(np.any(each) for each in change.values()):
+                        found.append((event, moved, change))
+            self._apart[events] = found
+        return self._apart[events]
+
     def of(self, events: tuple[Event, ...], shapes: Shapes, names: Iterable[str]) -> Response | None:
         """The response to a group that is replaced by arrays of these shapes; None where it moves none of `names`."""
         key, truth = (events, shapes), self.truth
@@ -73,7 +93,13 @@ class Responses:
             keeps = ahead is not None and truth.base.gradient.keys() <= ahead.gradient.keys()
             if ahead is None or not keeps or not any(truth.differs(ahead, name) for name in names):
                 return None  # of other tensors there may be one
-            zero = truth.program.replaced(events, [np.zeros(shape) for shape in shapes])
-            random = dict(zip(events, new, strict=True))
-            self._found[key] = Response(random, zero.gradient, ahead.gradient) if zero else None
+            start, begun = [truth.base.values[event] for event in events], truth.base
+            has_all = ahead.gradient.keys() <= truth.base.gradient.keys()
+            if not (
+                has_all and truth.shapes(events) == shapes and all(np.all(np.isfinite(b)) for b in start)
+            ):
+                start = [np.zeros(shape) for shape in shapes]
+                begun = truth.program.replaced(events, start)
+            both = (dict(zip(events, arrays, strict=True)) for arrays in (new, start))
+            self._found[key] = Response(*both, begun.gradient, ahead.gradient) if begun else None
         return self._found[key]

@@ -186,8 +186,8 @@ class Rounds:
             self.truth.program.added[lost.site.number] = lost.site.name
             return {lost.site.number}
         if not self.events:  # with events, every wrong variable has a line of its own
-            known = self._some(search.repairs(apart=len(search.wrong) == 1), _KEPT_FOR_SEVERAL)
-            repairs = chosen(known, search)
+            known = self._repairs(search, _KEPT_FOR_SEVERAL, apart=len(search.wrong) == 1)
+            repairs = self._chosen(known, search)
             if len(repairs) == 1 and repairs[0].tensors >= search.wrong:
                 self.is_stopped = False
                 self._add(repairs, search)
@@ -230,8 +230,8 @@ class Rounds:
         plans: list[Plan] = []
         for name in names:
             own = replace(search, wrong=frozenset([name]), others=search.wrong - {name})
-            known = self._some(own.repairs(apart=True), _KEPT)
-            repairs = chosen(known, own)
+            known = self._repairs(own, _KEPT, apart=True)
+            repairs = self._chosen(known, own)
             plain = {each.site.line for each in known if each.factor == 1 and each.tensors}
             is_plain = all(each.factor == 1 or each.site.line in plain for each in repairs)
             plans += [(repairs, is_plain, own)] if repairs else []
@@ -257,19 +257,45 @@ class Rounds:
                 new = replace(plainer, tensors=tuple(name for name in self.names if name in both))
             self.found[repair.site.number] = event, new
 
+    def _repairs(self, search: Search, share: float, *, apart: bool) -> list[Repair]:
+        """The repairs that are found before fewer than this share of all calls is left.
+
+        Where one of them explains all, more calls are used for the others; where none does, for any order.
+        """
+        known = self._some(search.repairs(apart=apart), share)
+        is_explained = any(each.tensors >= search.wrong and each.factor == 1 for each in known)
+        if self.is_stopped and is_explained:
+            return self._some(search.repairs(apart=apart), _KEPT)  # what was run is not run again
+        if self.is_stopped or is_explained:
+            return known
+        return self._some(replace(search, in_any_order=True).repairs(apart=apart), share)
+
     def _some(self, repairs: Iterator[Repair], share: float) -> list[Repair]:
-        """The repairs that are found before fewer than this share of all calls is left."""
-        found, budget = list[Repair](), self.truth.program.budget
+        """What is found before fewer than this share of all calls is left."""
+        found = list[Repair]()
+        self.is_stopped = False
+        with self._keeping(share):
+            found.extend(repairs)
+        return found
+
+    def _chosen(self, repairs: list[Repair], search: Search) -> list[Repair]:
+        """The repairs that name the lines; where no calls are left to choose, none."""
+        with self._keeping(_KEPT_TO_EXPLAIN):
+            return chosen(repairs, search)
+        return []
+
+    @contextlib.contextmanager
+    def _keeping(self, share: float) -> Iterator[None]:
+        """Stop what is done meanwhile before fewer than this share of all calls is left."""
+        budget = self.truth.program.budget
         kept = min(int(share * budget.limit), budget.left)
         budget.limit -= kept
-        self.is_stopped = False
         try:
-            found.extend(repairs)
+            yield
         except OutOfCalls:
             self.is_stopped = True
         finally:
             budget.limit += kept
-        return found
 
     def _finished_first(self, search: Search) -> list[str]:
         """The wrong tensors in the order in which their gradients got their last values."""
@@ -310,8 +336,9 @@ def _places(repairs: list[Repair]) -> set[tuple[Event, float]]:
 
 _PLAIN = re.compile(r"dL/d\(\w+\)")
 """The derivative of a variable, not of an expression."""
-_KEPT, _KEPT_FOR_SEVERAL = 0.15, 0.5
-"""Shares of all calls that are kept: to choose among repairs; to look for several mistakes one by one."""
+_KEPT_TO_EXPLAIN, _KEPT, _KEPT_FOR_SEVERAL = 0.05, 0.2, 0.5
+"""Shares of all calls that are kept: to say what is wrong; to choose among repairs; to look for several mistakes one
+by one."""
 _MOST_ROUNDS = 6
 _MOST_ENTRIES = 400
 """The most entries of the truth that are computed one by one to put it in the place of a wrong value."""

@@ -7,8 +7,8 @@ Let b be a value of the backward pass and k one of the forward pass. The gradien
 The truth dL/dk in the place of b makes g right if and only if what follows b is the adjoint of what leads to k, and
 the rest is right as well. With random r, and random directions v of the tensor, whose tangent at k is J v:
 
-    <A r, v> = <r, J v>                          A = Jᵀ
-    <g(0), v> + <dL/dk, J v> = <dL/dθ, v>        the rest
+    <A (r - b), v> = <r - b, J v>                              A = Jᵀ
+    <g(b), v> - <b, J v> = <dL/dθ, v> where k is held          the rest
 
 Neither needs dL/dk itself, so that a large array costs no more than a small one. A factor s with A = s Jᵀ is allowed:
 `dlogits` may be divided by n a line later; the truth is dL/dk / s then.
@@ -40,7 +40,8 @@ Recognised = tuple[Group, Event, float]
 class Search:
     """The search for repairs of `wrong` tensors.
 
-    others: further wrong tensors, which a repair need not make right.
+    others: further wrong tensors, which a repair need not make right. in_any_order: whether executions are also
+    matched where those of the backward pass come in no usual order.
     """
 
     truth: Truth
@@ -49,6 +50,7 @@ class Search:
     sites: Mapping[int, Site]
     wrong: frozenset[str]
     others: frozenset[str] = frozenset()
+    in_any_order: bool = False
 
     @classmethod
     def begun(
@@ -61,7 +63,9 @@ class Search:
         """The search of a program with these sites; `known` is that of `sides_of`."""
         responses = Responses(truth)
         sides = sides_of(groups_of(truth.base, sites), responses, {} if known is None else known)
-        truth.watched = frozenset(event for group in sides.forward for event in group.events)
+        truth.watched = frozenset(
+            event for group in (*sides.forward, *sides.handed) for event in group.events
+        )
         return cls(truth, sides, responses, sites, wrong)
 
     @cached_property
@@ -105,6 +109,17 @@ class Search:
         response = self.response(group.events, self.truth.shapes(group.events))
         return [name for name in self.truth.program.structure.names if response and response.moves(name)]
 
+    def repeats(self, group: Group) -> bool:
+        """Whether a group, of several numbers each, has only values of the forward pass, under its name or none."""
+
+        def is_again(event: Event) -> bool:
+            sites = self.sides.holding(event, self.sides.computed)
+            return self.truth.base.values[event].size > 1 and any(
+                group.site.stem in ("", site.stem) for site in sites
+            )
+
+        return all(map(is_again, group.events))
+
     # Repairs -------------------------------------------------------------------------------------------------
 
     def repairs(self, *, apart: bool = False) -> Iterator[Repair]:
@@ -112,7 +127,9 @@ class Search:
 
         apart: of one wrong tensor, also those that make it right only together with another one.
         """
-        for group in self.sides.backward:
+        for group in (*self.sides.backward, *self.sides.kept):  # `f.grad = err` looks like what is kept
+            if self.repeats(group):  # it is computed, or read, once more, and is no derivative
+                continue
             found = []
             for target in self._targets(group):
                 tried = (self._repair(group, target, pairs, apart) for pairs in self._pairs(group, target))
@@ -132,7 +149,7 @@ class Search:
             is_alike = touches and self.truth.program.structure.leaf(name).shape in shapes
             if is_lost or is_alike or is_gradient_of(group.site.stem, stem(name)):
                 yield Target(name)
-        for each in self.sides.forward:
+        for each in self.sides.targets:
             ahead = set(self.truth.shapes(each.events))
             is_alike = touches and set(shapes) <= ahead
             is_lost = len(group.events) == len(each.events) > 1 and ahead <= lost
@@ -148,7 +165,43 @@ class Search:
             turns = [e for e in group.events[-2::-1] if values[e].shape == shape] if is_loop else []
             yield from (((event, (-1, 0)),) for event in (group.events[-1], *turns))
         else:
-            yield from alignments(group.events, target.group.events, self.order)
+            known = list(alignments(group.events, target.group.events, self.order))
+            yield from known
+            is_matched = self.in_any_order and min(len(group.events), len(target.group.events)) > 2
+            pairs = self._matched(group, target) if is_matched else ()
+            if pairs and pairs not in known:
+                yield pairs
+
+    def _matched(self, group: Group, target: Target) -> tuple[Pair, ...]:
+        """The executions that belong to one another by what depends on them, in whatever order they run.
+
+        For each execution of the group, while all others are held, A = s Jᵀ is to hold for one of the target.
+        """
+        values, truth = self.truth.base.values, self.truth
+        ahead = target.group.events if target.group else ()
+        names = tuple(name for name in self.moved(group) if name in self.wrong)
+        last = next((e for e in group.events[::-1] if self.response((e,), (values[e].shape,))), None)
+        if last is None or not names or not any(self._fits(target, ((last, k), (last, k)))[0] for k in ahead):
+            return ()
+        tangents = [truth.tangents(ahead, names, j) for j in range(DIRECTIONS)]
+        found, free = list[Pair](), list(ahead[::-1])
+        for back, moved, change in self.responses.apart(group.events):
+            along = [truth.along(change, names, j) for j in range(DIRECTIONS)]
+            slack = truth.rtol * truth.size(change, names)
+            for k in free:
+                if values[k].shape != values[back].shape or any(each is None for each in tangents):
+                    continue
+                wanted = [
+                    float(np.vdot(moved, each[ahead.index(k)])) for each in tangents if each is not None
+                ]
+                if all(abs(got - one) <= slack for got, one in zip(along, wanted, strict=True)):
+                    found.append((back, k))
+                    free.remove(k)
+                    break
+            else:
+                if max(map(abs, along)) > slack:
+                    return ()
+        return tuple(found)
 
     def _fits(self, target: Target, pairs: tuple[Pair, ...]) -> tuple[bool, float | None]:
         """Whether A = s Jᵀ holds for one execution, whose tangents cost nothing more; and s, where it is known.
@@ -184,18 +237,26 @@ class Search:
         factor = self._factor(wrong, target, pairs, response, known) if wrong else None
         if not factor or (right and self._factor(right, target, pairs, response, factor) is None):
             return None
-        rest = self._rest(wrong, target, pairs, response)
+        rest = self._rest(wrong, target, pairs, response, factor, apart)
         repaired = frozenset(wrong if self._is_zero(wrong, rest) else ())
         if not (repaired or apart):
             return None
         repaired |= {name for name in self.wrong.difference(moved) if self._is_freed(name, response)}
-        if right and not self._is_zero(right, self._rest(right, target, pairs, response)):
+        if right and not self._is_zero(right, self._rest(right, target, pairs, response, factor)):
             repaired = frozenset()
+        if group.site.role == "change" and len(pairs) > 1 and self._is_whole_in_last(events, response, moved):
+            pairs = pairs[-1:]
         return Repair(group, target, pairs, repaired, factor, rest)
+
+    def _is_whole_in_last(self, events: tuple[Event, ...], response: Response, names: list[str]) -> bool:
+        """Whether the last event alone, as that of a sum, decides what the tensors become."""
+        last = self.truth.program.replaced(events[-1:], [response.random[events[-1]]])
+        gradient = {} if last is None else last.gradient
+        return all(np.array_equal(gradient.get(name, np.nan), response.at_random[name]) for name in names)
 
     def _is_freed(self, name: str, response: Response) -> bool:
         """Whether a tensor is right as soon as a group is replaced, by whatever: the two shared their memory."""
-        old, new = self.truth.base.gradient.get(name), response.at_zero.get(name)
+        old, new = self.truth.base.gradient.get(name), response.at_random.get(name)
         if new is None or (old is not None and np.array_equal(old, new)):
             return False
         return self.truth.is_right(name, new)
@@ -204,9 +265,9 @@ class Search:
         """How often the line of a site was executed, in the forward pass and in the backward pass."""
         return sum(event[0] == site.number for event in self.order)
 
-    def _is_zero(self, names: Names, rest: Array) -> bool:
-        """Whether what is left of the error of tensors is rounding."""
-        return bool(np.all(np.abs(rest) <= self.truth.tolerance(names)))
+    def _is_zero(self, names: Names, rest: Array | list[float]) -> bool:
+        """Whether what is left of the error of tensors along the first directions is rounding."""
+        return bool(np.all(np.abs(rest) <= self.truth.tolerance(names)[: len(rest)]))
 
     def _factor(
         self,
@@ -225,7 +286,8 @@ class Search:
             if moved is None:
                 return None
             wanted = sum(
-                float(np.vdot(response.random[b], m)) for (b, _), m in zip(pairs, moved, strict=True)
+                float(np.vdot(response.random[b] - response.start[b], m))
+                for (b, _), m in zip(pairs, moved, strict=True)
             )
             sides.append((truth.along(change, names, j), wanted))
             if factor is not None and abs(sides[j][0] - factor * wanted) > slack:
@@ -250,15 +312,30 @@ class Search:
             return [self.truth.directions[target.name][j].reshape(shape) if is_own else np.zeros(shape)]
         return self.truth.tangents(tuple(ahead for _, ahead in pairs), names, j)
 
-    def _rest(self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response) -> Array:
-        """<dL/dθ, v> - <g(0), v> - <dL/dk, J v>, for each direction."""
-        truth, found = self.truth, []
+    def _rest(
+        self,
+        names: Names,
+        target: Target,
+        pairs: tuple[Pair, ...],
+        response: Response,
+        factor: float,
+        apart: bool = False,
+    ) -> Array:
+        """What the slopes of the loss beside k are more than g(b) - s Jᵀ b promises, for each direction.
+
+        Unless `apart`, only up to the first direction along which they are.
+        """
+        truth, found = self.truth, list[float]()
         for j in range(DIRECTIONS):
+            moved = self._tangents(target, pairs, names, j)
+            assert moved is not None
             if target.group is None:
                 through = truth.slope((target.name,), j) if target.name in names else 0.0
+                beside = truth.slope(names, j) - through
             else:
-                moved = self._tangents(target, pairs, names, j)
-                assert moved is not None
-                through = truth.slope_through(tuple(ahead for _, ahead in pairs), names, j, moved)
-            found.append(truth.slope(names, j) - truth.along(response.at_zero, names, j) - through)
+                beside = truth.slope_beside(tuple(ahead for _, ahead in pairs), names, j)
+            start = sum(float(np.vdot(response.start[b], m)) for (b, _), m in zip(pairs, moved, strict=True))
+            found.append(beside - truth.along(response.at_start, names, j) + factor * start)
+            if not (apart or self._is_zero(names, found)):
+                break
         return np.array(found)

@@ -7,7 +7,8 @@ import functools
 from dataclasses import dataclass
 from typing import Literal
 
-AT, AFTER, INSIDE = "__backprop_at__", "__backprop_after__", "__backprop_inside__"
+AT, AGAIN = "__backprop_at__", "__backprop_again__"
+AFTER, INSIDE = "__backprop_after__", "__backprop_inside__"
 
 Role = Literal["value", "use", "passed", "returned", "change", "parameter", "turn"]
 """value: the result of an operation, or what is assigned. use: one place at which a variable is read; passed,

@@ -20,7 +20,7 @@ from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site, stem
 from backprop.check.lines.trace import Mark, Step, Trace
-from backprop.check.lines.truth import DIRECTIONS, Truth
+from backprop.check.lines.truth import Truth
 from backprop.check.oracle import Budget, OutOfCalls
 from backprop.check.points import structure_of
 from backprop.check.words import is_gradient_of
@@ -173,16 +173,8 @@ class _Tracer:
                 factor = self.truth.factor(value, ahead)
                 if factor is not None and (is_named or factor == 1):
                     yield _Known(of, factor, ahead, group)
-                elif is_named and self._is_zero(value, ahead):
+                elif is_named and np.any(value) and self.truth.is_zero(value, ahead):
                     yield _Known(of, 1.0, ahead, group)
-
-    def _is_zero(self, value: Array, ahead: Event) -> bool:
-        """Whether a value is zero to rounding, and the derivative by an event is."""
-        if value.shape != self.values[ahead].shape or not np.any(value):
-            return False
-        sides = [self.truth.event_slope(ahead, j) for j in range(DIRECTIONS)]
-        noise = 10 * self.truth.noise
-        return all(abs(slope) <= noise and abs(np.vdot(value, w)) <= noise for w, slope in sides)
 
 
 def _is_at(site: Site, line: Line) -> bool:

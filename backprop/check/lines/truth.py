@@ -2,13 +2,15 @@
 
 slope of a tensor    (L(θ + hv) - L(θ - hv)) / 2h, for random directions v of one tensor
 tangent of an event  (k(θ + hv) - k(θ - hv)) / 2h = J v, while all other events of its group are held at their values
-slope of events      (L(k + hw) - L(k - hw)) / 2h = <dL/dk, w>
+slope beside it      (L(θ + hv) - L(θ - hv)) / 2h in the same runs, where all events of the group are held
+slope of an event    (L(k + hw) - L(k - hw)) / 2h = <dL/dk, w>
 
 None of them costs more for a large array than for a small one.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,6 +29,8 @@ _STEP, _FINER = 1 / 6, 1 / 8
 """Of the cube root of eps, the step at which truncation and rounding are equal; and of that, a second step."""
 _ROUGHEST, _LOSES = 1e-5, 300.0
 """What a slope may be off, relative to its size: 1e-5 in float64, 300 eps^(2/3) in float32."""
+_SURE = 1e-4
+"""Slopes that agree so closely along one direction do not agree by chance."""
 _ROUNDS = 30.0
 """Roundings of the loss, or of an intermediate, that a quotient may show."""
 
@@ -36,6 +40,11 @@ def rms(value: Array) -> float:
     with np.errstate(all="ignore"):
         size = float(np.sqrt(np.mean(np.square(value, dtype=np.float64))))
     return size if np.isfinite(size) and size > 0 else 1.0
+
+
+def _key(arrays: Iterable[Array]) -> int:
+    """A number that only equal arrays have."""
+    return zlib.crc32(b"".join(b"%r" % (each.shape,) + each.tobytes() for each in arrays))
 
 
 @dataclass
@@ -50,10 +59,16 @@ class Truth:
     slopes: dict[tuple[str, int], float] = field(default_factory=dict)
     watched: frozenset[Event] = frozenset()
     _free: dict[tuple[str, int], dict[Event, Array]] = field(default_factory=dict)
-    _tangents: dict[tuple[tuple[Event, ...], Names, int], list[Array] | None] = field(default_factory=dict)
-    _through: dict[tuple[tuple[Event, ...], Names, int], float] = field(default_factory=dict)
+    _held: dict[tuple[tuple[Event, ...], Names, int], tuple[dict[Event, Array], float]] = field(
+        default_factory=dict
+    )
     _along: dict[tuple[Event, int], tuple[Array, float]] = field(default_factory=dict)
     _entries: dict[Event | str, Array] = field(default_factory=dict)
+    _random: dict[Names, list[tuple[Array, float]]] = field(default_factory=dict)
+    _same: dict[Event, Event] = field(default_factory=dict)
+    _still: set[Event] = field(default_factory=set)
+    _first: dict[tuple[int, float], Event] = field(default_factory=dict)
+    _losses: dict[tuple[tuple[Event, ...], int, float], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.step = _STEP * float(np.cbrt(self.base.eps))
@@ -91,7 +106,10 @@ class Truth:
 
     def size(self, gradient: Mapping[str, Array], names: Names) -> float:
         """The size that a slope along a random direction has by chance."""
-        return float(np.linalg.norm([np.linalg.norm(gradient[name]) * self.scale[name] for name in names]))
+        with np.errstate(all="ignore"):  # a wrong gradient may be as large as it likes
+            return float(
+                np.linalg.norm([np.linalg.norm(gradient[name]) * self.scale[name] for name in names])
+            )
 
     def slack(self, size: float, *values: float) -> float:
         """What a slope may be off that is put together from these values."""
@@ -165,25 +183,38 @@ class Truth:
         if len(events) == 1:  # nothing is held: the same runs tell it of all events
             found = [self._free_tangents(name, j).get(events[0]) for name in names]
             return None if any(each is None for each in found) else [sum(found)]  # type: ignore[arg-type, list-item]
-        key = events, names, j
-        if key not in self._tangents:
+        moved, _ = self._with_held(events, names, j)
+        known = [moved.get(self._same.get(each, each)) for each in events]
+        return None if any(each is None for each in known) else known  # type: ignore[return-value]
+
+    def slope_beside(self, events: tuple[Event, ...], names: Names, j: int) -> float:
+        """The part of the slope along the j-th direction of tensors that leads through none of the events."""
+        if len(events) == 1:
+            self.event_slope(events[0], 0)  # it may tell that no more runs are needed
+        return (
+            self.slope(names, j) if self._still.issuperset(events) else self._with_held(events, names, j)[1]
+        )
+
+    def _with_held(self, events: tuple[Event, ...], names: Names, j: int) -> tuple[dict[Event, Array], float]:
+        events = tuple(self._same.get(each, each) for each in events)
+        if (events, names, j) not in self._held:
             held = {each: put(self.base.values[each]) for each in events}
-            moved = self._moved(frozenset(events), self.direction(names, j), held)
-            has_all = all(each in moved for each in events)
-            self._tangents[key] = [moved[each] for each in events] if has_all else None
-        return self._tangents[key]
+            self._held[events, names, j] = self._moved(frozenset(events), self.direction(names, j), held)
+        return self._held[events, names, j]
 
     def _free_tangents(self, name: str, j: int) -> dict[Event, Array]:
         if (name, j) not in self._free:
-            self._free[name, j] = self._moved(self.watched, self.direction((name,), j), {})
+            self._free[name, j], _ = self._moved(self.watched, self.direction((name,), j), {})
         return self._free[name, j]
 
     def _moved(
         self, events: frozenset[Event], direction: Array, changes: dict[Event, Change]
-    ) -> dict[Event, Array]:
+    ) -> tuple[dict[Event, Array], float]:
+        """How the values of events and the loss change along a direction of the point."""
         moved = self.step * direction
         up, down = (self.program.run(self.program.point + sign * moved, changes, events) for sign in (1, -1))
-        return self._quotients(events, up, down)
+        slope = (up.loss - down.loss) / (2 * self.step) if up and down else np.nan
+        return self._quotients(events, up, down), slope
 
     def moved_by(self, event: Event, direction: Array, events: frozenset[Event]) -> dict[Event, Array]:
         """How the values of other events change when the value of one event is moved along an array."""
@@ -205,25 +236,40 @@ class Truth:
 
     def slope_along(self, events: Sequence[Event], moves: Sequence[Array]) -> float:
         """The slope of the loss where each event is moved along an array."""
+        events = tuple(self._same.get(each, each) for each in events)
+        if self._still.issuperset(events):
+            return 0.0
+        up, down = (self._loss(events, moves, sign * self.step) for sign in (1, -1))
+        return (up - down) / (2 * self.step)
 
-        def loss(step: float) -> float:
+    def _loss(self, events: tuple[Event, ...], moves: Sequence[Array], step: float) -> float:
+        key = events, _key(moves), step
+        if key not in self._losses:
             changes = {each: add(step * move) for each, move in zip(events, moves, strict=True)}
             outcome = self.program.run(changes=changes)
-            return outcome.loss if outcome else np.nan
-
-        return (loss(self.step) - loss(-self.step)) / (2 * self.step)
-
-    def slope_through(self, events: tuple[Event, ...], names: Names, j: int, moves: Sequence[Array]) -> float:
-        """<dL/dk, J v>: the part of the slope along the j-th direction of tensors that leads through the events."""
-        if (events, names, j) not in self._through:
-            self._through[events, names, j] = self.slope_along(events, moves)
-        return self._through[events, names, j]
+            self._losses[key] = outcome.loss if outcome else np.nan
+        return self._losses[key]
 
     def event_slope(self, event: Event, j: int) -> tuple[Array, float]:
-        """A random direction of an event, and the slope of the loss along it."""
+        """A random direction of an event, and the slope of the loss along it.
+
+        Events with equal values that change the loss to the same number, such as an assignment and the only use of
+        its variable, are the same value in two places: its slopes are computed once. An event that does not change
+        the loss, such as a use in the backward pass, has the slope 0 along all directions.
+        """
+        event = self._same.get(event, event)
         if (event, j) not in self._along:
             value = self.base.values[event]
-            w = rms(value) * self.rng.standard_normal(value.shape)
+            key = _key([value])
+            w = rms(value) * np.random.default_rng([key, j]).standard_normal(value.shape)
+            if j == 0 and event not in self._still:
+                up = self._loss((event,), [w], self.step)
+                first = self._first.setdefault((key, up), event)
+                if up == self.base.loss:
+                    self._still.add(event)
+                elif first != event:
+                    self._same[event] = first
+                    return self.event_slope(first, j)
             self._along[event, j] = w, self.slope_along([event], [w])
         return self._along[event, j]
 
@@ -240,25 +286,47 @@ class Truth:
             size = rms(value) * rms(w) * np.sqrt(value.size)
             if not abs(slope) > 10 * self.noise or size == 0:
                 return None
-            ratios.append((float(np.vdot(value, w)) / slope, size / abs(slope)))
-        (first, width), (last, _) = ratios[0], ratios[-1]
-        slack = self.rtol * (width + abs(first)) + self.noise * abs(first) / abs(
-            self.event_slope(event, 0)[1]
-        )
-        if abs(first - 1) <= slack and abs(last - 1) <= slack:
+            ratio = float(np.vdot(value, w)) / slope
+            slack = self.rtol * (size / abs(slope) + abs(ratio)) + self.noise * abs(ratio) / abs(slope)
+            ratios.append((ratio, slack))
+            if abs(ratio - 1) <= slack and self.rtol <= _SURE:
+                return 1.0
+        if all(abs(ratio - 1) <= slack for ratio, slack in ratios):
             return 1.0
+        (first, slack), (last, _) = ratios[0], ratios[-1]
         return first if value.size > 1 and abs(first - last) <= slack and first != 0 else None
+
+    def is_zero(self, value: Array, event: Event) -> bool:
+        """Whether a value is zero to rounding, and the derivative of the loss by an event is."""
+        if value.shape != self.base.values[event].shape:
+            return False
+        sides = [self.event_slope(event, j) for j in range(DIRECTIONS)]
+        noise = 10 * self.noise
+        return all(abs(slope) <= noise and abs(np.vdot(value, w)) <= noise for w, slope in sides)
 
     def entries(self, of: Event | str, most: int) -> Array | None:
         """The derivative by an event or a tensor (size,), entry by entry; None where it has more than `most`."""
         is_tensor = isinstance(of, str)
         places = self.program.structure.places
         size = len(places[of]) if isinstance(of, str) else self.base.values[of].size
+        of = of if isinstance(of, str) else self._same.get(of, of)
         if of not in self._entries and size <= most and self.program.budget.room(3 * size):
             name, event = (of, (-1, 0)) if isinstance(of, str) else ("", of)
             slopes = [self.slope_of(name, event, v, is_tensor=is_tensor) for v in np.eye(size)]
             self._entries[of] = np.array(slopes)
         return self._entries.get(of)
+
+    def random_slopes(self, names: Names, count: int) -> tuple[Array, Array]:
+        """Random directions (count, p) of some tensors together, whose entries follow one another; the slopes."""
+        known, structure = self._random.setdefault(names, []), self.program.structure
+        scale = np.concatenate([np.full(len(structure.places[name]), self.scale[name]) for name in names])
+        while len(known) < count:
+            v = scale * self.rng.standard_normal(len(scale))
+            moved = np.zeros(structure.size)
+            moved[np.concatenate([structure.places[name] for name in names])] = self.step * v
+            up, down = (self.program.run(self.program.point + sign * moved) for sign in (1, -1))
+            known.append((v, (up.loss - down.loss) / (2 * self.step) if up and down else np.nan))
+        return np.stack([v for v, _ in known[:count]]), np.array([slope for _, slope in known[:count]])
 
     def slope_of(self, name: str, event: Event, direction: Array, *, is_tensor: bool) -> float:
         """The slope of the loss along one direction (size,) of a tensor, or of an event."""

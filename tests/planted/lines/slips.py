@@ -570,7 +570,7 @@ SLIPS: dict[str, list[tuple[str, ...]]] = {
         ("return dy * np.where(x > 0, 1.0, a)", "return dy * np.where(x > 0, 1.0, 0.0)"),
         ("g = 2 * diff / diff.size", "g = 2 * diff / len(diff)"),
         ("gs1 = gu1[..., n2:]", "gs1 = gu1[..., :n2]"),
-        ("gd2 = leaky_backward(gsd2, d2)", "gd2 = leaky_backward(gsd2, sd2)"),
+        ("gd2 = leaky_backward(gsd2, d2)", "gd2 = leaky_backward(gsd2, gsd2)"),
         ("gd2 = leaky_backward(gsd2, d2)", "gd2 = gsd2"),
         ("gs2 = gs2 + down_backward(gdown2)", "gs2 = down_backward(gdown2)"),
         ("gs1 = gs1 + down_backward(gdown1)", OMITTED, "gs1 = gu1[..., n2:]"),
@@ -621,6 +621,17 @@ SLIPS: dict[str, list[tuple[str, ...]]] = {
         ("dw3 = n.T @ dup", "dw3 = n.T @ dgate"),
         ("dn += dup @ w3.T", "dn = dup @ w3.T"),
         ("dx = dx + dy", OMITTED, "dx, dg = rmsnorm_grad(dn, norm_cache)"),
+    ],
+    "graph": [
+        ("dx = g * (1 - t**2)", "dx = g * (1 - t)"),
+        ("dx = g * (1 - t**2)", "dx = g"),
+        ("da = g * b.value", "da = g * a.value"),
+        ("db = g * a.value", "db = -g * a.value"),
+        ("x.grad = x.grad + g @ w.value.T", "x.grad = x.grad + g @ w.value"),
+        ("w.grad = w.grad + x.value.T @ g", "w.grad = w.grad + x.value.T @ g / len(g)"),
+        ("b.grad = b.grad + db", "b.grad = db"),
+        ("a.grad = a.grad + da", "a.grad = a.grad - da"),
+        ("f.grad = 2 * err", "f.grad = err"),
     ],
 }  # fmt: skip
 """One mistake at a time, by pass."""
