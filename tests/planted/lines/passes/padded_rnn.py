@@ -1,4 +1,4 @@
-"""A recurrence both ways over sentences with gaps and padding: masks, caches, a loss over the words that are there."""
+"""A recurrence both ways over sentences with gaps: masks, caches, a loss over the words that are there."""
 
 import numpy as np
 
