@@ -632,6 +632,7 @@ SLIPS: dict[str, list[tuple[str, ...]]] = {
         ("b.grad = b.grad + db", "b.grad = db"),
         ("a.grad = a.grad + da", "a.grad = a.grad - da"),
         ("f.grad = 2 * err", "f.grad = err"),
+    ],
     "mixture": [
         ("g_white = resp[:, :, None] * white / n", "g_white = -resp[:, :, None] * white / n"),
         ("g_white = resp[:, :, None] * white / n", "g_white = resp[:, :, None] * white"),
