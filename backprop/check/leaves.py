@@ -192,7 +192,7 @@ def seeded_torch(needed: bool) -> Iterator[None]:
         return
     torch = library("torch")
     accelerator = getattr(torch, "accelerator", None)  # PyTorch 2.5 has none
-    # For every accelerator that is not there, manual_seed notes a traceback, which takes longer than a small function.
+    # For accelerators that are not there manual_seed notes tracebacks, which takes longer than a small function.
     on_cpu = accelerator is not None and not accelerator.is_available()
     with torch.random.fork_rng():
         (torch.default_generator if on_cpu else torch.random).manual_seed(0)
