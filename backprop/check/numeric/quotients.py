@@ -124,7 +124,7 @@ _STAYS, _GROWS, _BENT = (0.9, 0.8), 1.4, 0.6
 
 def finite(values: Array) -> Array:
     """The values, 0 where they are NaN or infinite."""
-    return np.nan_to_num(values, nan=0, posinf=0)
+    return np.where(np.isfinite(values), values, 0)
 
 
 def steepest(steps: Array, changes: Array, seen: Array) -> Array:
