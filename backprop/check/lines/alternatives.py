@@ -11,52 +11,17 @@ The nodes that are given are shared between alternatives, and never changed.
 from __future__ import annotations
 
 import ast
-import copy
 import difflib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from backprop.check.lines.scopes import NUMBER, Likeness, Scope
+from backprop.check.lines.calls import calls
+from backprop.check.lines.context import Context
+from backprop.check.lines.scopes import NUMBER, Likeness, is_array
 
 _MOST_NAMES = 10
 """Of variables that are alike, those whose names resemble the one that is read most."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """What is known of the place of an expression.
-
-    is_factor: whether it is an operand of a matrix product. is_index: whether it is an index or a part of one.
-    hidden: names that mean something else here than in the scope, such as those of a comprehension.
-    functions: the functions of one argument that the source calls; own: those of them that it defines.
-    factors: what the source multiplies or divides by, and has no name.
-    """
-
-    scope: Scope
-    is_factor: bool = False
-    is_index: bool = False
-    hidden: frozenset[str] = frozenset()
-    functions: Sequence[str] = ()
-    own: Sequence[str] = ()
-    factors: Sequence[tuple[ast.operator, ast.expr]] = ()
-
-    def within(self, **changes: Any) -> Context:
-        """The context of a part of the expression."""
-        return replace(self, **changes)
-
-    def likeness(self, name: str) -> Likeness:
-        """The likeness of a variable; None where it is hidden."""
-        return None if name in self.hidden else self.scope.names.get(name)
-
-    def holds(self, node: ast.expr) -> bool:
-        """Whether all variables of an expression have a value here."""
-        names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
-        return all(name in self.scope.names and name not in self.hidden for name in names - _MODULES)
-
-
-_MODULES = {"np", "numpy", "math", "torch", "jnp", "len", "float", "int"}
 
 
 def alternatives(node: ast.expr, context: Context) -> Iterator[ast.expr]:
@@ -92,9 +57,9 @@ def _name(node: ast.Name, context: Context) -> Iterator[ast.expr]:
     yield from _transposed(node, own, context)
     if context.is_index:
         yield from _beside(node) if own == NUMBER else ()
-    elif own == NUMBER or _is_array(own):
+    elif own == NUMBER or is_array(own):
         yield ast.BinOp(node, ast.Pow(), ast.Constant(2))
-    if _is_array(own) and not context.is_index:
+    if is_array(own) and not context.is_index:
         for function in context.functions:
             yield ast.Call(ast.parse(function, mode="eval").body, [node], [])
 
@@ -102,10 +67,6 @@ def _name(node: ast.Name, context: Context) -> Iterator[ast.expr]:
 def _beside(node: ast.expr) -> Iterator[ast.expr]:
     yield ast.BinOp(node, ast.Sub(), ast.Constant(1))
     yield ast.BinOp(node, ast.Add(), ast.Constant(1))
-
-
-def _is_array(seen: Likeness) -> bool:
-    return seen is not None and "float" in seen[0]
 
 
 def _transposed(node: ast.expr, seen: Likeness, context: Context) -> Iterator[ast.expr]:
@@ -122,7 +83,7 @@ def _attribute(node: ast.Attribute, context: Context) -> Iterator[ast.expr]:
             yield ast.Attribute(node.value, each, ast.Load())
         if node.attr in held:
             yield from _transposed(node, held[node.attr], context)
-            if _is_array(held[node.attr]):
+            if is_array(held[node.attr]):
                 yield ast.BinOp(node, ast.Pow(), ast.Constant(2))
 
 
@@ -238,114 +199,6 @@ def _row(node: ast.Tuple | ast.List, _: Context) -> Iterator[ast.expr]:
         yield type(node)(elements, ast.Load())
 
 
-# Calls -------------------------------------------------------------------------------------------------------
-
-_FUNCTIONS = {
-    "sum": "mean",
-    "max": "min",
-    "maximum": "minimum",
-    "sin": "cos",
-    "zeros_like": "ones_like",
-    "triu": "tril",
-    "argmax": "argmin",
-    "exp": "log",
-    "sqrt": "square",
-}
-_FUNCTIONS |= {other: one for one, other in _FUNCTIONS.items()}
-_REDUCTIONS = {"sum", "mean", "max", "min", "prod", "std", "var"}
-PRODUCTS = {"dot", "matmul", "inner", "outer", "solve"}
-
-
-def _call(node: ast.Call, context: Context) -> Iterator[ast.expr]:
-    function, arguments, keywords = node.func, node.args, node.keywords
-    name = function.attr if isinstance(function, ast.Attribute) else ast.unparse(function)
-    is_plain = not any(isinstance(each, ast.Starred) for each in arguments)
-
-    def called(
-        function: ast.expr = function,
-        arguments: Sequence[ast.expr] = arguments,
-        keywords: Sequence[ast.keyword] = keywords,
-    ) -> ast.Call:
-        return ast.Call(function, list(arguments), list(keywords))
-
-    if name in context.own and len(arguments) + len(keywords) == 1:
-        for each in context.own:
-            yield called(ast.Name(each, ast.Load()))
-    if isinstance(function, ast.Attribute) and name in _FUNCTIONS:
-        yield called(ast.Attribute(function.value, _FUNCTIONS[name], ast.Load()))
-    if is_plain and len(arguments) > 1 and not isinstance(arguments[0], ast.Constant):
-        first, second, *others = arguments
-        yield called(arguments=[second, first, *others])
-        if others:
-            yield called(arguments=[first, others[0], second, *others[1:]])
-    if isinstance(function, ast.Attribute) and name in ("dot", "matmul") and len(arguments) == 1:
-        yield called(ast.Attribute(arguments[0], name, ast.Load()), [function.value])
-    if name == "einsum" and arguments and isinstance(arguments[0], ast.Constant):
-        for text in _einsums(str(arguments[0].value)):
-            yield called(arguments=[ast.Constant(text), *arguments[1:]])
-    if is_plain and len(arguments) == 1:
-        yield arguments[0]
-    if name in _REDUCTIONS:
-        yield from _reduction(node, context)
-    for k, keyword in enumerate(keywords):
-        if keyword.arg not in (None, "out", "dtype"):
-            yield called(keywords=[*keywords[:k], *keywords[k + 1 :]])
-
-
-def _reduction(node: ast.Call, context: Context) -> Iterator[ast.expr]:
-    """A sum with an axis, and with its axis kept; and what it sums."""
-    given = {each.arg for each in node.keywords}
-    value = node.func.value if isinstance(node.func, ast.Attribute) else None
-    is_method = value is not None and not (isinstance(value, ast.Name) and value.id in _MODULES)
-    kept = ast.keyword("keepdims", ast.Constant(True))
-    if "axis" not in given and len(node.args) == (not is_method):
-        for axis in (0, 1, -1):
-            along = ast.keyword("axis", ast.Constant(axis))
-            yield ast.Call(node.func, node.args, [*node.keywords, along])
-            yield ast.Call(node.func, node.args, [*node.keywords, along, kept])
-    if "keepdims" not in given:
-        yield ast.Call(node.func, node.args, [*node.keywords, kept])
-    if is_method and value is not None:
-        yield value
-
-
-def _einsums(text: str) -> Iterator[str]:
-    """The subscripts with two letters of a term exchanged."""
-    left, arrow, right = text.replace(" ", "").partition("->")
-    terms = [*left.split(","), *([right] if arrow else [])]
-    for k, term in enumerate(terms):
-        for i, j in itertools.combinations(range(len(term)), 2):
-            letters = list(term)
-            letters[i], letters[j] = letters[j], letters[i]
-            new = [*terms[:k], "".join(letters), *terms[k + 1 :]]
-            yield ",".join(new[:-1]) + f"->{new[-1]}" if arrow else ",".join(new)
-
-
-# What is left out --------------------------------------------------------------------------------------------
-
-
-def additions(node: ast.expr, shape: tuple[int, ...] | None, context: Context) -> Iterator[ast.expr]:
-    """What a value may lack as a whole: a factor, a term, a transpose. shape: its own, where it is known."""
-    for op in (ast.Mult(), ast.Div()):
-        yield ast.BinOp(node, op, ast.Constant(2))
-    if shape is not None and len(shape) == 2 and shape[0] == shape[1]:
-        yield ast.Attribute(node, "T", ast.Load())
-    for name, seen in context.scope.names.items():
-        operators: list[ast.operator] = []
-        if seen == NUMBER:
-            operators = [ast.Div(), ast.Mult()]
-        elif seen is not None and shape is not None and _is_array(seen) and len(seen[1]) == len(shape):
-            if seen[1] == shape:
-                operators = [ast.Add(), ast.Mult()]
-            elif all(a in (1, b) for a, b in zip(seen[1], shape, strict=True)):
-                operators = [ast.Mult(), ast.Div()]
-        for each in operators:
-            yield ast.BinOp(node, each, ast.Name(name, ast.Load()))
-    for op, factor in context.factors:
-        if context.holds(factor):
-            yield ast.BinOp(node, op, factor)
-
-
 _BY_TYPE: dict[type[ast.expr], Callable[[Any, Context], Iterator[ast.expr]]] = {
     ast.Name: _name,
     ast.Attribute: _attribute,
@@ -357,41 +210,5 @@ _BY_TYPE: dict[type[ast.expr], Callable[[Any, Context], Iterator[ast.expr]]] = {
     ast.Constant: _constant,
     ast.Tuple: _row,
     ast.List: _row,
-    ast.Call: _call,
+    ast.Call: calls,
 }
-
-
-# The source --------------------------------------------------------------------------------------------------
-
-_MATH = {"tanh", "exp", "log", "sqrt", "sin", "cos", "abs", "sign", "square", "log1p", "expm1"}
-_MOST_FUNCTIONS = 6
-
-
-@dataclass(frozen=True)
-class Ingredients:
-    """What a source is made of; a slip often lacks what stands elsewhere in it. The fields are those of `Context`."""
-
-    functions: Sequence[str] = field(default_factory=list)
-    own: Sequence[str] = field(default_factory=list)
-    factors: Sequence[tuple[ast.operator, ast.expr]] = field(default_factory=list)
-
-
-def ingredients(tree: ast.Module) -> Ingredients:
-    """The functions of one argument and the factors of a source."""
-    defined = {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)}
-    functions, own = dict[str, None](), dict[str, None]()
-    factors: dict[str, tuple[ast.operator, ast.expr]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
-            text = ast.unparse(node.func)
-            module, _, name = text.rpartition(".")
-            if text in defined:
-                own[text] = functions[text] = None
-            elif module in _MODULES and name in _MATH:
-                functions[text] = None
-        by = node.right if isinstance(node, ast.BinOp) else getattr(node, "value", None)
-        op = getattr(node, "op", None)
-        if isinstance(op, ast.Mult | ast.Div) and isinstance(by, ast.expr):
-            if not isinstance(by, ast.Name | ast.Constant):
-                factors[f"{type(op).__name__} {ast.unparse(by)}"] = op, copy.deepcopy(by)
-    return Ingredients(list(functions)[:_MOST_FUNCTIONS], list(own), list(factors.values()))

@@ -16,9 +16,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backprop.check.lines.alternatives import PRODUCTS, Context, additions, alternatives, ingredients, names
+from backprop.check.lines.alternatives import alternatives, names
+from backprop.check.lines.calls import PRODUCTS
+from backprop.check.lines.context import Context, ingredients
 from backprop.check.lines.events import hooks
 from backprop.check.lines.exchange import instrumented
+from backprop.check.lines.insertions import additions, constants, insertions
 from backprop.check.lines.scopes import Place, Scope
 from backprop.check.lines.sites import Site
 
@@ -32,7 +35,8 @@ class Edit:
     """A change of a statement.
 
     place: of the statement; lines: all of its lines. line, column: where the change is; old, new: its code before and
-    after. is_added: whether a value as a whole gets what it may lack, where other edits replace a part of it.
+    after. rank: 0 where a part is replaced by another, 1 for the sign of a whole value, 2 for a factor or a term that
+    is put in, 3 for a constant factor.
     """
 
     number: int
@@ -42,7 +46,7 @@ class Edit:
     column: int
     old: str
     new: str
-    is_added: bool = False
+    rank: int = 0
 
 
 Shapes = Mapping[tuple[str, int, str], tuple[int, ...]]
@@ -161,7 +165,9 @@ class _Editor(ast.NodeTransformer):
             call.args[1:] = [self._edited(each) for each in call.args[1:]]
             is_plain = not any(isinstance(each, ast.Starred) for each in call.args)
             if len(call.args) > 2 and is_plain:
-                swapped = ast.Call(old.func, [old.args[0], *reversed(old.args[1:3]), *old.args[3:]], old.keywords)
+                swapped = ast.Call(
+                    old.func, [old.args[0], *reversed(old.args[1:3]), *old.args[3:]], old.keywords
+                )
                 node.value = self._switch(old, call, [swapped])
         return node
 
@@ -194,9 +200,12 @@ class _Editor(ast.NodeTransformer):
             return value
         old = copy.deepcopy(value)
         name = "" if target is None else ast.unparse(target)
-        shape = next((self.shapes[key] for n in self.lines if (key := (self.path, n, name)) in self.shapes), None)
-        turned = self._switch(old, self._edited(value), [ast.UnaryOp(ast.USub(), old)])
-        return self._switch(old, turned, additions(old, shape, self.context), is_added=True)
+        shape = next(
+            (self.shapes[key] for n in self.lines if (key := (self.path, n, name)) in self.shapes), None
+        )
+        now = self._switch(old, self._edited(value), [ast.UnaryOp(ast.USub(), old)], rank=1)
+        now = self._switch(old, now, constants(old, self.context), rank=3)
+        return self._switch(old, now, additions(old, shape, self.context), rank=2)
 
     # Expressions -----------------------------------------------------------------------------------------
 
@@ -208,9 +217,9 @@ class _Editor(ast.NodeTransformer):
             return node
         before, self.context = self.context, self.context.within(**changes)
         old = copy.deepcopy(node)
-        others = list(alternatives(old, self.context))
+        others, added = list(alternatives(old, self.context)), list(insertions(old, self.context))
         node = self._parts(node)
-        found = self._switch(old, node, others)
+        found = self._switch(old, self._switch(old, node, others), added, rank=2)
         self.context = before
         return found
 
@@ -261,27 +270,25 @@ class _Editor(ast.NodeTransformer):
         for each in getattr(node, "generators", ()):
             each.iter = self._edited(each.iter)
 
-    def _switch(
-        self, old: ast.expr, now: ast.expr, others: Iterable[ast.expr], *, is_added: bool = False
-    ) -> ast.expr:
+    def _switch(self, old: ast.expr, now: ast.expr, others: Iterable[ast.expr], *, rank: int = 0) -> ast.expr:
         """`now`, or one of the others where that is on."""
         found, numbers, seen = now, list[int](), {ast.unparse(_readable(old))}
         for each in others:
             text = ast.unparse(_readable(each))
             if text not in seen:
                 seen.add(text)
-                numbers.append(self._edit(old, text, is_added=is_added))
+                numbers.append(self._edit(old, text, rank=rank))
                 found = ast.IfExp(_is_on(numbers[-1]), each, found)
         if len(numbers) > 1:  # one question where none of them is on
             some = ast.parse(f"{numbers[0]} <= {ON} <= {numbers[-1]}", mode="eval").body
             found = ast.IfExp(some, found, now)
         return ast.copy_location(found, old) if numbers else now
 
-    def _edit(self, old: ast.expr | ast.stmt, new: str, *, is_added: bool = False) -> int:
+    def _edit(self, old: ast.expr | ast.stmt, new: str, *, rank: int = 0) -> int:
         number = next(_NUMBERS)
         line, column = getattr(old, "lineno", self.place[1]), getattr(old, "col_offset", self.place[2])
         text = ast.unparse(_readable(old))
-        self.edits.append(Edit(number, self.place, self.lines, line, column, text, new, is_added))
+        self.edits.append(Edit(number, self.place, self.lines, line, column, text, new, rank))
         return number
 
 

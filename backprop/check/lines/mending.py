@@ -1,8 +1,8 @@
 """Mending: one edit of one statement that makes all wrong tensors right, and changes neither the loss nor the others.
 
-Whatever its value means, such a statement is wrong: a count, an index, a step within a local slope, a helper function
-that several lines call. Where several statements have such an edit, each is a suspect: dz = -dh and dh = -dy would mend
-the same sign.
+Such a statement is wrong, whatever its value means: a count, an index, a step within a local slope, a line of a
+function that is called several times. Where several statements have such an edit, each is a suspect: dz = -dh and
+dh = -dy would mend the same sign.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def mending(search: Search, moved: Moved, sources: Sequence[Callable[..., Any]])
 
     def stage(edit: Edit) -> tuple[bool, bool, bool]:
         own = [moved[edit.place[0], line] for line in edit.lines if (edit.place[0], line) in moved]
-        return edit.is_added, any(each is not None and each > wrong for each in own), not own
+        return edit.rank > 1, any(each is not None and each > wrong for each in own), not own
 
     shapes = {}
     for event, value in truth.base.values.items():
@@ -70,7 +70,9 @@ def _mends(edit: Edit, program: Program, search: Search) -> bool:
         outcome = program.run()
     if outcome is None or abs(outcome.loss - truth.base.loss) > _SAME_LOSS * abs(truth.base.loss):
         return False
-    names = [name for name in truth.program.structure.names if name in search.wrong or truth.differs(outcome, name)]
+    names = [
+        name for name in truth.program.structure.names if name in search.wrong or truth.differs(outcome, name)
+    ]
     return truth.makes_right(outcome, names)
 
 

@@ -20,9 +20,9 @@ from backprop.check.lines.overwriting import overwriting
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.repair import Repair, Target
 from backprop.check.lines.result import Line
-from backprop.check.lines.scopes import Place
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site
+from backprop.check.lines.suspects import choice
 from backprop.check.lines.truth import Truth
 from backprop.check.oracle import OutOfCalls
 from backprop.errors import CheckError
@@ -99,7 +99,7 @@ class Rounds:
 
     def _is_mended(self) -> bool:
         """Name the only statement that has an edit which makes all tensors right; whether there is one."""
-        if len({edit.place for edit in self.edits}) != 1 or self.edits[0].is_added:
+        if len({edit.place for edit in self.edits}) != 1 or self.edits[0].rank > 1:
             return False
         assert self.first is not None
         edit, sides = self.edits[0], self.first.sides
@@ -114,38 +114,17 @@ class Rounds:
         return True
 
     def _reconcile(self) -> None:
-        """Of the statements that an edit mends, the first whose value is not right; or the line found by its value."""
-        by_place: dict[Place, list[Edit]] = {}
-        for edit in self.edits:
-            by_place.setdefault(edit.place, []).append(edit)
-        firsts = [(self._first_event(own[0]), own) for own in by_place.values()]
-        firsts = sorted((each for each in firsts if each[0]), key=lambda each: self.order[each[0]]) or firsts
-        for event, own in firsts:
-            found = [n for n, (_, line) in self.found.items() if (line.file, line.line) in _lines_of(own[0])]
-            if found:
-                at, line = self.found[found[0]]
-                self.found = {found[0]: (at, replace(line, tensors=self.wrong))}
-                break
-            if event is None or not self._is_right(event):
-                self.found = {}
-                self._name(own[0])
-                break
+        """Leave only the line with the mistake, where one edit of one statement makes all tensors right."""
+        assert self.first is not None
+        lines = {number: line for number, (_, line) in self.found.items()}
+        edit, number = choice(self.edits, lines, self.first)
+        if edit is not None:
+            self.found = {}
+            self._name(edit)
+        elif number is not None:
+            event, line = self.found[number]
+            self.found = {number: (event, replace(line, tensors=self.wrong))}
         self.is_stopped = False
-
-    def _first_event(self, edit: Edit) -> Event | None:
-        """The first execution of what a statement assigns."""
-        assert self.first is not None
-        groups = [g for g in self.first.sides.backward if (g.site.path, g.site.line) in _lines_of(edit)]
-        whole = [g for g in groups if g.site.name] or groups
-        return min((g.events[0] for g in whole), key=self.order.__getitem__, default=None)
-
-    def _is_right(self, event: Event) -> bool:
-        assert self.first is not None
-        try:
-            known = self.first.recognised(event, self.first.sides.whole, (-1, 0))
-        except OutOfCalls:
-            return False
-        return any(factor == 1 for _, _, factor in known)
 
     def _name(self, edit: Edit) -> None:
         event = next((e for e in self.order if self.sites[e[0]].line in edit.lines), (-1, 0))
@@ -312,10 +291,6 @@ class Rounds:
             return min((search.order[event] for event in equal), default=len(values))
 
         return sorted(search.names(search.wrong), key=place)
-
-
-def _lines_of(edit: Edit) -> set[tuple[str, int]]:
-    return {(edit.place[0], line) for line in edit.lines}
 
 
 Plan = tuple[list[Repair], bool, Search]

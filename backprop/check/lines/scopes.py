@@ -59,6 +59,11 @@ def likeness(value: Any) -> Likeness:
     return type(value).__name__, (len(value),) if isinstance(value, dict | list | tuple) else ()
 
 
+def is_array(seen: Likeness) -> bool:
+    """Whether a likeness is that of an array of floats."""
+    return seen is not None and "float" in seen[0]
+
+
 def _members(value: Any) -> dict[Any, Likeness]:
     if isinstance(value, dict):
         return {key: likeness(each) for key, each in value.items()}

@@ -1,0 +1,79 @@
+"""The context of an expression: the variables that it could read, and what else its source is made of."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from backprop.check.lines.scopes import Likeness, Scope
+
+MODULES = {"np", "numpy", "math", "torch", "jnp", "len", "float", "int"}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known of the place of an expression.
+
+    is_factor: whether it is an operand of a matrix product. is_index: whether it is an index or a part of one.
+    hidden: names that mean something else here than in the scope, such as those of a comprehension.
+    functions: the functions of one argument that the source calls; own: those of them that it defines.
+    factors: what the source multiplies or divides by, and has no name.
+    """
+
+    scope: Scope
+    is_factor: bool = False
+    is_index: bool = False
+    hidden: frozenset[str] = frozenset()
+    functions: Sequence[str] = ()
+    own: Sequence[str] = ()
+    factors: Sequence[tuple[ast.operator, ast.expr]] = ()
+
+    def within(self, **changes: Any) -> Context:
+        """The context of a part of the expression."""
+        return replace(self, **changes)
+
+    def likeness(self, name: str) -> Likeness:
+        """The likeness of a variable; None where it is hidden."""
+        return None if name in self.hidden else self.scope.names.get(name)
+
+    def holds(self, node: ast.expr) -> bool:
+        """Whether all variables of an expression have a value here."""
+        names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+        return all(name in self.scope.names and name not in self.hidden for name in names - MODULES)
+
+
+_MATH = {"tanh", "exp", "log", "sqrt", "sin", "cos", "abs", "sign", "square", "log1p", "expm1"}
+_MOST_FUNCTIONS = 6
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What a source is made of; a slip often lacks what stands elsewhere in it. The fields are those of `Context`."""
+
+    functions: Sequence[str] = field(default_factory=list)
+    own: Sequence[str] = field(default_factory=list)
+    factors: Sequence[tuple[ast.operator, ast.expr]] = field(default_factory=list)
+
+
+def ingredients(tree: ast.Module) -> Ingredients:
+    """The functions of one argument and the factors of a source."""
+    defined = {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)}
+    functions, own = dict[str, None](), dict[str, None]()
+    factors: dict[str, tuple[ast.operator, ast.expr]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
+            text = ast.unparse(node.func)
+            module, _, name = text.rpartition(".")
+            if text in defined:
+                own[text] = functions[text] = None
+            elif module in MODULES and name in _MATH:
+                functions[text] = None
+        by = node.right if isinstance(node, ast.BinOp) else getattr(node, "value", None)
+        op = getattr(node, "op", None)
+        is_named = isinstance(by, ast.Name | ast.Constant)
+        if isinstance(op, ast.Mult | ast.Div) and isinstance(by, ast.expr) and not is_named:
+            factors[f"{type(op).__name__} {ast.unparse(by)}"] = op, copy.deepcopy(by)
+    return Ingredients(list(functions)[:_MOST_FUNCTIONS], list(own), list(factors.values()))

@@ -1,0 +1,49 @@
+"""Insertions: what a value may lack, a factor or a term, found among the variables and in the rest of the source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from backprop.check.lines.context import Context
+from backprop.check.lines.scopes import NUMBER, is_array
+
+_MOST_FACTORS = 8
+"""Of the factors of a source, those that are tried for a term of a sum."""
+
+
+def additions(node: ast.expr, shape: tuple[int, ...] | None, context: Context) -> Iterator[ast.expr]:
+    """What a value may lack as a whole: a factor, a term, a transpose. shape: its own, where it is known."""
+    if shape is not None and len(shape) == 2 and shape[0] == shape[1]:
+        yield ast.Attribute(node, "T", ast.Load())
+    for name, seen in context.scope.names.items():
+        operators: list[ast.operator] = []
+        if seen is not None and shape is not None and is_array(seen) and len(seen[1]) == len(shape):
+            if seen[1] == shape:
+                operators = [ast.Add(), ast.Mult()]
+            elif all(a in (1, b) for a, b in zip(seen[1], shape, strict=True)):
+                operators = [ast.Mult(), ast.Div()]
+        for each in operators:
+            yield ast.BinOp(node, each, ast.Name(name, ast.Load()))
+    for op, factor in context.factors:
+        if context.holds(factor):
+            yield ast.BinOp(node, op, factor)
+
+
+def constants(node: ast.expr, context: Context) -> Iterator[ast.expr]:
+    """A value as a whole, times or divided by a number."""
+    for number in (
+        ast.Constant(2),
+        *(ast.Name(n, ast.Load()) for n, seen in context.scope.names.items() if seen == NUMBER),
+    ):
+        for op in (ast.Mult(), ast.Div()):
+            yield ast.BinOp(node, op, number)
+
+
+def insertions(node: ast.expr, context: Context) -> Iterator[ast.expr]:
+    """A sum of which one term gets a factor that stands elsewhere in the source."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        for op, factor in context.factors[:_MOST_FACTORS]:
+            if context.holds(factor):
+                yield ast.BinOp(node.left, node.op, ast.BinOp(node.right, op, factor))
+                yield ast.BinOp(ast.BinOp(node.left, op, factor), node.op, node.right)
