@@ -155,7 +155,11 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
             if each.group.site.line == repair.group.site.line:
                 return each
         is_natural = _is_natural(multiple, value) or not _is_natural(1 / repair.factor, value)
-        return None if plain and is_natural else repair
+        if plain and is_natural:
+            return None
+        # A factor is missing where another variable gets the same value.
+        copies = (r for r in later if np.array_equal(search.truth.base.values[r.event], value))
+        return next((r for r in copies if r.group.site.is_copy), repair)
     # A container that is still empty; unless all that is added to it is right.
     if later and not np.any(value) and not any(adds_right(each, search) for each in later):
         return None
