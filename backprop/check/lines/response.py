@@ -93,13 +93,15 @@ class Responses:
             keeps = ahead is not None and truth.base.gradient.keys() <= ahead.gradient.keys()
             if ahead is None or not keeps or not any(truth.differs(ahead, name) for name in names):
                 return None  # of other tensors there may be one
-            start, begun = [truth.base.values[event] for event in events], truth.base
-            has_all = ahead.gradient.keys() <= truth.base.gradient.keys()
-            if not (
-                has_all and truth.shapes(events) == shapes and all(np.all(np.isfinite(b)) for b in start)
-            ):
+            start, begun = [truth.base.values[event] for event in events], truth.base.gradient
+            is_alike = truth.shapes(events) == shapes and all(np.all(np.isfinite(b)) for b in start)
+            if not (is_alike and ahead.gradient.keys() <= begun.keys()):
                 start = [np.zeros(shape) for shape in shapes]
-                begun = truth.program.replaced(events, start)
-            both = (dict(zip(events, arrays, strict=True)) for arrays in (new, start))
-            self._found[key] = Response(*both, begun.gradient, ahead.gradient) if begun else None
+                zero = truth.program.replaced(events, start)
+                if zero is None:
+                    self._found[key] = None
+                    return None
+                begun = zero.gradient
+            random, first = (dict(zip(events, arrays, strict=True)) for arrays in (new, start))
+            self._found[key] = Response(random, first, begun, ahead.gradient)
         return self._found[key]
