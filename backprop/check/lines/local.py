@@ -53,10 +53,10 @@ def local(
         is_before = search.order[group.events[0]] < search.order[first.event]
         if not is_before or not _may_be_wrong(group, tensors, search):
             continue
-        if group.events in derivatives or _is_derivative(group, search):
-            # Handed to the function with the wrong value, it may be the wrong variable.
-            if group.site.role != "passed" or group.site.line not in own:
-                continue
+        # A derivative that is handed to the function with the wrong value may be the wrong variable.
+        is_handed = group.site.role == "passed" and group.site.line in own
+        if not is_handed and (group.events in derivatives or _is_derivative(group, search)):
+            continue
         found_one = _first_right(group, locals_, last, search)
         if found_one is None:
             continue
@@ -170,7 +170,7 @@ class _Locals:
                     yield f"{_name(ahead.site)} of line {ahead.site.line}", ahead.site, new
         is_place = is_passed or _PLACE.fullmatch(group.site.text)
         lines = ((ahead, behind) for ahead in self.ahead for behind in self.behind)
-        for ahead, behind in () if is_place else itertools.chain(self.inside, lines):
+        for ahead, behind in () if is_place else itertools.chain(lines, self.inside):
             of = f"{_name(behind.site)} of line {behind.site.line}"
             said = f"d({_name(behind.site)})/d({_name(ahead.site)}), {of}"
             said = said if behind.site.name else f"the slope of {behind.site.text}, line {behind.site.line}"
