@@ -173,7 +173,8 @@ class _Locals:
         for ahead, behind in () if is_place else itertools.chain(lines, self.inside):
             of = f"{_name(behind.site)} of line {behind.site.line}"
             said = f"d({_name(behind.site)})/d({_name(ahead.site)}), {of}"
-            said = said if behind.site.name else f"the slope of {behind.site.text}, line {behind.site.line}"
+            if (ahead, behind) in self.inside:
+                said = f"the slope of {behind.site.text}, line {behind.site.line}"
             for columns in self._derivatives(group, ahead, behind):
                 known = [each for each in columns if each is not None]
                 if len(known) == len(shapes):
