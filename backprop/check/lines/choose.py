@@ -40,8 +40,11 @@ def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
     tensors = frozenset(name for name, own in culprits.items() if own).union(
         *(each.tensors for each in found)
     )
-    earlier = (local(repairs, found, tensors, search) or implied(found, tensors, search)) if found else None
-    found = [earlier] if earlier else [where_it_began(each, search) for each in found]
+    earlier = local(repairs, found, tensors, search) if found else None
+    if found and earlier is None:
+        of_all = implied(found, tensors, search)
+        found = [where_it_began(each, search) for each in ([of_all] if of_all else found)]
+    found = [earlier] if earlier else found
     return sorted(found, key=lambda each: search.order[each.event])
 
 
