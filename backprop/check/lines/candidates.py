@@ -80,7 +80,8 @@ class Candidates:
         for ahead, behind in self._steps():
             of = f"{_name(behind.site)} of line {behind.site.line}"
             said = f"d({_name(behind.site)})/d({_name(ahead.site)}), {of}"
-            said = said if behind.site.name else f"the slope of {behind.site.text}, line {behind.site.line}"
+            if (ahead, behind) in self.inside:
+                said = f"the slope of {behind.site.text}, line {behind.site.line}"
             for pairs in alignments(group.events, ahead.events, self.search.order):
                 yield from self._derivatives(group, pairs, behind, said)
             one, size = ahead.events[0], len(group.events)
@@ -105,8 +106,8 @@ class Candidates:
         return False
 
     def _steps(self) -> Iterator[tuple[Group, Group]]:
-        """What a slope may be of: a function or a power inside a line, or a line by a variable."""
-        return itertools.chain(self.inside, itertools.product(self.ahead, self.behind))
+        """What a slope may be of: a line by a variable, or a function or a power inside a line."""
+        return itertools.chain(itertools.product(self.ahead, self.behind), self.inside)
 
     def _derivatives(
         self, group: Group, pairs: tuple[Pair, ...], behind: Group, said: str

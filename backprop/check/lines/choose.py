@@ -44,10 +44,11 @@ def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
         *(each.tensors for each in found)
     )
     with contextlib.suppress(OutOfCalls):  # what is found is proven
-        earlier = (
-            (local(repairs, found, tensors, search) or implied(found, tensors, search)) if found else None
-        )
-        found = [earlier] if earlier else [where_it_began(each, search) for each in found]
+        earlier = local(repairs, found, tensors, search) if found else None
+        if found and earlier is None:
+            of_all = implied(found, tensors, search)
+            found = [where_it_began(each, search) for each in ([of_all] if of_all else found)]
+        found = [earlier] if earlier else found
     return sorted(found, key=lambda each: search.order[each.event])
 
 

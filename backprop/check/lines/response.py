@@ -10,8 +10,9 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.lines.events import Event
+from backprop.check.lines.groups import Pair
 from backprop.check.lines.program import Outcome
-from backprop.check.lines.truth import Names, Shapes, Truth, rms
+from backprop.check.lines.truth import DIRECTIONS, Names, Shapes, Truth, rms
 
 _DUST = 1e-11
 """Of the largest gradient: what is rounding."""
@@ -71,7 +72,7 @@ class Responses:
         return self._runs[events, shapes]
 
     def apart(self, events: tuple[Event, ...]) -> list[tuple[Event, Array, dict[str, Array]]]:
-        """For each event that moves the gradient while the others are held: what moves it, and what that changes."""
+        """Each event that moves the gradient while the others are held: by what it is moved, and what it changes."""
         if events not in self._apart:
             base, found = self.truth.base, []
             for event in events:
@@ -84,6 +85,33 @@ class Responses:
                         found.append((event, moved, change))
             self._apart[events] = found
         return self._apart[events]
+
+    def matched(self, back: tuple[Event, ...], ahead: tuple[Event, ...], names: Names) -> tuple[Pair, ...]:
+        """For each of the events `back`, while the others are held, the one of `ahead` for which A = Jᵀ holds.
+
+        Empty where one that moves the tensors has none.
+        """
+        truth, values = self.truth, self.truth.base.values
+        tangents = [truth.tangents(ahead, names, j) for j in range(DIRECTIONS)]
+        found, free = list[Pair](), list(ahead[::-1])
+        for event, moved, change in self.apart(back):
+            along = [truth.along(change, names, j) for j in range(DIRECTIONS)]
+            slack = truth.rtol * truth.size(change, names)
+
+            def fits(
+                k: Event, moved: Array = moved, along: list[float] = along, slack: float = slack
+            ) -> bool:
+                wanted = [np.vdot(moved, each[ahead.index(k)]) for each in tangents if each is not None]
+                pairs = zip(along, wanted, strict=False)
+                return len(wanted) == DIRECTIONS and all(abs(got - one) <= slack for got, one in pairs)
+
+            k = next((k for k in free if values[k].shape == moved.shape and fits(k)), None)
+            if k is not None:
+                found.append((event, k))
+                free.remove(k)
+            elif max(map(abs, along)) > slack:
+                return ()
+        return tuple(found)
 
     def of(self, events: tuple[Event, ...], shapes: Shapes, names: Iterable[str]) -> Response | None:
         """The response to a group that is replaced by arrays of these shapes; None where it moves none of `names`."""

@@ -226,7 +226,7 @@ def test_a_value_that_is_no_variables_derivative_is_solved_for(case, said, tmp_p
     [
         (
             slip("mlp_lists", "slope = self.act(self.zs[i - 1])"),
-            "slope should be the slope of self.act(z), line 28.",
+            "slope should be d(z / (1 + np.exp(-z)))/d(z)",
         ),
         (
             slip("mlp_lists", "slope = self.act_prime(self.inputs[i])"),
