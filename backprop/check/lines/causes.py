@@ -51,7 +51,7 @@ def causes(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
     yield from _signature(repair, seen, search)
     yield from _slope(repair, seen, search)
     yield from _factor(seen, search)
-    yield from _pattern(seen)
+    yield from pattern(seen)
 
 
 def _overwriting(repair: Repair) -> Iterator[Finding]:
@@ -246,13 +246,13 @@ def _in_words_of(formula: str, x: str, y: str) -> str:
     return _LETTER.sub(lambda one: x if one[0] == "x" else y, formula)
 
 
-def _pattern(seen: Wrong) -> Iterator[Finding]:
+def pattern(seen: Wrong) -> Iterator[Finding]:
     """Entries are missing, moved, or off by one of a few factors; else the places of the wrong entries."""
     suspect = Suspect(seen.name, seen.got, seen.known)
     if seen.known.directions is None and seen.got.shape == seen.shape:
         whole = replace(suspect, parameter=seen.known.values)
-        for pattern in (left_out, along_an_axis, moved, by_case):
-            yield from (replace(each, tensor=None) for each in pattern(whole))
+        for each_pattern in (left_out, along_an_axis, moved, by_case):
+            yield from (replace(each, tensor=None) for each in each_pattern(whole))
     if seen.known.directions is None:
         wrong = np.abs(seen.got.reshape(-1) - seen.known.values) > seen.known.tolerance
         yield found("unknown", None, where(wrong.reshape(seen.got.shape)), "possible")

@@ -44,10 +44,11 @@ def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
         *(each.tensors for each in found)
     )
     with contextlib.suppress(OutOfCalls):  # what is found is proven
-        earlier = (
-            (local(repairs, found, tensors, search) or implied(found, tensors, search)) if found else None
-        )
-        found = [earlier] if earlier else [where_it_began(each, search) for each in found]
+        earlier = local(repairs, found, tensors, search) if found else None
+        if found and earlier is None:
+            of_all = implied(found, tensors, search)
+            found = [where_it_began(each, search) for each in ([of_all] if of_all else found)]
+        found = [earlier] if earlier else found
     return sorted(found, key=lambda each: search.order[each.event])
 
 
@@ -155,7 +156,11 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
             if each.group.site.line == repair.group.site.line:
                 return each
         is_natural = _is_natural(multiple, value) or not _is_natural(1 / repair.factor, value)
-        return None if plain and is_natural else repair
+        if plain and is_natural:
+            return None
+        # A factor is missing where another variable gets the same value.
+        copies = (r for r in later if np.array_equal(search.truth.base.values[r.event], value))
+        return next((r for r in copies if r.group.site.is_copy), repair)
     # A container that is still empty; unless all that is added to it is right.
     if later and not np.any(value) and not any(adds_right(each, search) for each in later):
         return None

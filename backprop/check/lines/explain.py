@@ -7,12 +7,13 @@ import linecache
 import numpy as np
 
 from backprop.check.entry import Entry, worst_entries
-from backprop.check.lines.causes import causes
+from backprop.check.lines.causes import causes, pattern
 from backprop.check.lines.edits import Edit
 from backprop.check.lines.repair import Repair
 from backprop.check.lines.result import Line
 from backprop.check.lines.search import Search
 from backprop.check.lines.wrong import Wrong, place_of, wrong_value
+from backprop.check.oracle import OutOfCalls
 from backprop.check.words import listed
 
 
@@ -20,7 +21,10 @@ def explain(repair: Repair, search: Search) -> Line:
     """The line of a repair."""
     site = repair.site
     seen = wrong_value(repair, search)
-    finding = next(causes(repair, seen, search))
+    try:
+        finding = next(causes(repair, seen, search))
+    except OutOfCalls:  # the line is proven; why it is wrong is then only seen in its entries
+        finding = next(pattern(seen))
     wanted = "0" if seen.is_zero else _should_be(repair, seen)
     in_dict = site.name.startswith("_[")  # one that has no name
     variable = site.stem if in_dict else site.name or site.text

@@ -25,9 +25,11 @@ def where_it_began(repair: Repair, search: Search) -> Repair:
     value, ahead = values[repair.event], repair.ahead
 
     is_known = any(factor == 1 for _, _, factor in search.recognised(repair.event, search.sides.whole, ahead))
-    if is_known or repair.target.group is None or not np.any(value) or is_computed_again(repair, search):
+    is_tensor = repair.target.group is None and not repair.values
+    if is_known or is_tensor or not np.any(value) or is_computed_again(repair, search):
         return repair
-    for group in search.sides.backward:
+    repair.at = _call(repair, search)
+    for group in search.sides.backward if repair.at is None else ():
         events = [event for event in group.events if order[event] < order[repair.event]]
         same = [
             each
@@ -39,10 +41,32 @@ def where_it_began(repair: Repair, search: Search) -> Repair:
             continue
         if same and group.site.role != "passed" and _hands_on(same[-1], repair.event, search):
             return replace(repair, group=group, pairs=((same[-1], ahead),), first=0)
-    if len(repair.pairs) == 1:
+    if len(repair.pairs) == 1 and repair.at is None and not repair.values:
         changed = repair.group.site.role == "change"
         repair.at = _mask(repair, search) or (_last_change(repair, search) if changed else None)
     return repair
+
+
+def _call(repair: Repair, search: Search) -> Site | None:
+    """The argument of the call that is to blame where a function's value was right in all calls before.
+
+    None where the function is called from one line only, or is wrong in its first call.
+    """
+    truth, order = search.truth, search.order
+    callers, values = truth.base.recorder.callers, truth.base.values
+    before = [back for back, _ in repair.pairs if order[back] < order[repair.event] and np.any(values[back])]
+    known, own = {callers[each] for each in before}, callers[repair.event]
+    if not known or own in known:
+        return None
+    # The outermost call that is another one: own[k] is its line, own[k + 1 :] are those of the function it is in.
+    k = max(k for k in range(len(own)) if all(each[k - len(own) :] != own[k:] for each in known))
+    handed = [
+        event
+        for event in order
+        if order[event] < order[repair.event] and callers[event] == own[k + 1 :]
+        if search.sites[event[0]].line == own[k] and search.sites[event[0]].role in ("passed", "value")
+    ]
+    return search.sites[handed[-1][0]] if handed else None
 
 
 def adds_right(repair: Repair, search: Search) -> bool:

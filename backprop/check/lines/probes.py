@@ -13,10 +13,10 @@ from __future__ import annotations
 import ast
 import builtins
 import itertools
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from backprop.check.lines.reads import carried, several
 from backprop.check.lines.sites import AFTER, AGAIN, AT, INSIDE, Role, Site
 
 _NO_VALUES = {"shape", "ndim", "size", "dtype"}
@@ -38,44 +38,9 @@ def instrument(source: str, path: str) -> tuple[ast.Module, dict[int, Site]]:
     return ast.fix_missing_locations(module), sites
 
 
-def _carried(body: Sequence[ast.stmt]) -> list[str]:
-    """The variables that the statements of a loop read before they assign them."""
-    read, assigned = dict[str, int](), dict[str, int]()
-    nodes: list[tuple[ast.AST, ast.AST | None]] = [(each, each) for each in body]
-    for node, owner in nodes:  # it grows; owner: the statement, None in what has variables of its own
-        if isinstance(node, ast.Global | ast.Nonlocal):  # they stand before the first use
-            return []
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            read[node.id] = min(node.lineno, read.get(node.id, node.lineno))
-        elif isinstance(node, ast.Name) and owner is not None:
-            # An assignment assigns at its end.
-            end = owner.end_lineno if isinstance(owner, ast.Assign | ast.AnnAssign) else None
-            line = end or node.lineno
-            assigned[node.id] = min(line, assigned.get(node.id, line))
-        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-            read.setdefault(node.target.id, node.lineno)
-        is_apart = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda)
-        if owner is None or is_apart or hasattr(node, "generators"):
-            owner = None
-        elif isinstance(node, ast.stmt):
-            owner = node
-        nodes += [(each, owner) for each in ast.iter_child_nodes(node)]
-    return [name for name, line in assigned.items() if name in read and read[name] <= line]
-
-
 def _copy(statement: ast.stmt) -> ast.stmt:
     """The statement as it is before probes are put into it."""
     return ast.copy_location(ast.parse(ast.unparse(statement)).body[0], statement)
-
-
-def _several(statement: ast.stmt) -> dict[str, int]:
-    """The places that an assignment, a call or a return reads several times, each with 0."""
-    if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Expr | ast.Return):
-        return {}
-    places = (ast.Name, ast.Attribute, ast.Subscript)
-    nodes = [each for each in ast.walk(statement) if isinstance(each, places)]
-    counts = Counter(ast.unparse(each) for each in nodes if isinstance(each.ctx, ast.Load))
-    return {text: 0 for text, count in counts.items() if count > 1}
 
 
 class _Probes(ast.NodeTransformer):
@@ -277,7 +242,7 @@ class _Probes(ast.NodeTransformer):
     def visit(self, node: ast.AST) -> Any:
         """Visit a node, unless it is an array that a call changes."""
         if isinstance(node, ast.stmt):
-            self.reads = _several(node)
+            self.reads = several(node)
         return node if getattr(node, "_is_changed", False) else super().visit(node)
 
     # What is left as it is -------------------------------------------------------------------------------
@@ -298,9 +263,9 @@ class _Probes(ast.NodeTransformer):
 
     def visit_For(self, node: ast.For | ast.AsyncFor | ast.While) -> ast.stmt:
         """Its statements, and before them a probe of each variable that a turn hands to the next one."""
-        carried = _carried(node.body)
+        names = carried(node.body)
         self.generic_visit(node)
-        first = [ast.copy_location(ast.Name(each, ast.Store()), node) for each in carried]
+        first = [ast.copy_location(ast.Name(each, ast.Store()), node) for each in names]
         body: list[ast.stmt] = [self._again(node, each, AT, "turn", each.id) for each in first]
         # A variable may have no value yet in the first turn.
         unknown = ast.ExceptHandler(ast.Name("NameError", ast.Load()), None, [ast.Pass()])

@@ -10,8 +10,9 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.lines.events import Event
+from backprop.check.lines.groups import Pair
 from backprop.check.lines.program import Outcome
-from backprop.check.lines.truth import Names, Shapes, Truth, rms
+from backprop.check.lines.truth import DIRECTIONS, Names, Shapes, Truth, rms
 
 _DUST = 1e-11
 """Of the largest gradient: what is rounding."""
@@ -71,7 +72,7 @@ class Responses:
         return self._runs[events, shapes]
 
     def apart(self, events: tuple[Event, ...]) -> list[tuple[Event, Array, dict[str, Array]]]:
-        """For each event that moves the gradient while the others are held: what moves it, and what that changes."""
+        """Each event that moves the gradient while the others are held: by what it is moved, and what it changes."""
         if events not in self._apart:
             base, found = self.truth.base, []
             for event in events:
@@ -85,6 +86,33 @@ class Responses:
             self._apart[events] = found
         return self._apart[events]
 
+    def matched(self, back: tuple[Event, ...], ahead: tuple[Event, ...], names: Names) -> tuple[Pair, ...]:
+        """For each of the events `back`, while the others are held, the one of `ahead` for which A = Jᵀ holds.
+
+        Empty where one that moves the tensors has none.
+        """
+        truth, values = self.truth, self.truth.base.values
+        tangents = [truth.tangents(ahead, names, j) for j in range(DIRECTIONS)]
+        found, free = list[Pair](), list(ahead[::-1])
+        for event, moved, change in self.apart(back):
+            along = [truth.along(change, names, j) for j in range(DIRECTIONS)]
+            slack = truth.rtol * truth.size(change, names)
+
+            def fits(
+                k: Event, moved: Array = moved, along: list[float] = along, slack: float = slack
+            ) -> bool:
+                wanted = [np.vdot(moved, each[ahead.index(k)]) for each in tangents if each is not None]
+                pairs = zip(along, wanted, strict=False)
+                return len(wanted) == DIRECTIONS and all(abs(got - one) <= slack for got, one in pairs)
+
+            k = next((k for k in free if values[k].shape == moved.shape and fits(k)), None)
+            if k is not None:
+                found.append((event, k))
+                free.remove(k)
+            elif max(map(abs, along)) > slack:
+                return ()
+        return tuple(found)
+
     def of(self, events: tuple[Event, ...], shapes: Shapes, names: Iterable[str]) -> Response | None:
         """The response to a group that is replaced by arrays of these shapes; None where it moves none of `names`."""
         key, truth = (events, shapes), self.truth
@@ -93,13 +121,15 @@ class Responses:
             keeps = ahead is not None and truth.base.gradient.keys() <= ahead.gradient.keys()
             if ahead is None or not keeps or not any(truth.differs(ahead, name) for name in names):
                 return None  # of other tensors there may be one
-            start, begun = [truth.base.values[event] for event in events], truth.base
-            has_all = ahead.gradient.keys() <= truth.base.gradient.keys()
-            if not (
-                has_all and truth.shapes(events) == shapes and all(np.all(np.isfinite(b)) for b in start)
-            ):
+            start, begun = [truth.base.values[event] for event in events], truth.base.gradient
+            is_alike = truth.shapes(events) == shapes and all(np.all(np.isfinite(b)) for b in start)
+            if not (is_alike and ahead.gradient.keys() <= begun.keys()):
                 start = [np.zeros(shape) for shape in shapes]
-                begun = truth.program.replaced(events, start)
-            both = (dict(zip(events, arrays, strict=True)) for arrays in (new, start))
-            self._found[key] = Response(*both, begun.gradient, ahead.gradient) if begun else None
+                zero = truth.program.replaced(events, start)
+                if zero is None:
+                    self._found[key] = None
+                    return None
+                begun = zero.gradient
+            random, first = (dict(zip(events, arrays, strict=True)) for arrays in (new, start))
+            self._found[key] = Response(random, first, begun, ahead.gradient)
         return self._found[key]

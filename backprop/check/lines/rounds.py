@@ -258,10 +258,11 @@ class Rounds:
         return found
 
     def _chosen(self, repairs: list[Repair], search: Search) -> list[Repair]:
-        """The repairs that name the lines; where no calls are left to choose, none."""
+        """The repairs that name the lines; where no calls are left to choose, the first one that explains all."""
         with self._keeping(_KEPT_TO_EXPLAIN):
             return chosen(repairs, search)
-        return []
+        proven = [r for r in repairs if r.tensors >= search.wrong and r.factor == 1 and not r.is_right]
+        return sorted(proven, key=lambda each: search.order[each.event])[:1]
 
     @contextlib.contextmanager
     def _keeping(self, share: float) -> Iterator[None]:

@@ -173,35 +173,13 @@ class Search:
                 yield pairs
 
     def _matched(self, group: Group, target: Target) -> tuple[Pair, ...]:
-        """The executions that belong to one another by what depends on them, in whatever order they run.
-
-        For each execution of the group, while all others are held, A = s Jᵀ is to hold for one of the target.
-        """
-        values, truth = self.truth.base.values, self.truth
-        ahead = target.group.events if target.group else ()
+        """The executions that belong to one another by what depends on them, in whatever order they run."""
+        values, ahead = self.truth.base.values, target.group.events if target.group else ()
         names = tuple(name for name in self.moved(group) if name in self.wrong)
         last = next((e for e in group.events[::-1] if self.response((e,), (values[e].shape,))), None)
-        if last is None or not names or not any(self._fits(target, ((last, k), (last, k)))[0] for k in ahead):
-            return ()
-        tangents = [truth.tangents(ahead, names, j) for j in range(DIRECTIONS)]
-        found, free = list[Pair](), list(ahead[::-1])
-        for back, moved, change in self.responses.apart(group.events):
-            along = [truth.along(change, names, j) for j in range(DIRECTIONS)]
-            slack = truth.rtol * truth.size(change, names)
-            for k in free:
-                if values[k].shape != values[back].shape or any(each is None for each in tangents):
-                    continue
-                wanted = [
-                    float(np.vdot(moved, each[ahead.index(k)])) for each in tangents if each is not None
-                ]
-                if all(abs(got - one) <= slack for got, one in zip(along, wanted, strict=True)):
-                    found.append((back, k))
-                    free.remove(k)
-                    break
-            else:
-                if max(map(abs, along)) > slack:
-                    return ()
-        return tuple(found)
+        # What follows the last one does not lead through the same line again: nothing need be held for that.
+        is_near = last is not None and any(self._fits(target, ((last, k), (last, k)))[0] for k in ahead)
+        return self.responses.matched(group.events, ahead, names) if names and is_near else ()
 
     def _fits(self, target: Target, pairs: tuple[Pair, ...]) -> tuple[bool, float | None]:
         """Whether A = s Jᵀ holds for one execution, whose tangents cost nothing more; and s, where it is known.

@@ -103,6 +103,15 @@ SAMPLE = [
     slip("graph", "dx = g"),
     slip("graph", "w.grad = w.grad + x.value.T @ g / len(g)"),
     slip("graph", "f.grad = err"),
+    slip("transformer_block", "dx /= rstd"),
+    slip("transformer_block", "sech2 = 1.0 - tanh_out"),
+    slip("transformer_block", "dlogits /= B"),
+    slip("transformer_block", "dfch = gelu_backward(dfch_gelu, fch_gelu)"),
+    slip("param_objects", "dh_prev = dz[-H_size:, :]"),
+    slip("param_objects", "df = dC * C"),
+    slip("image_classes", "d_out_d_t = t_exp[i] * t_exp / (S**2)"),
+    slip("image_classes", "d_L_d_t = d_out_d_t"),
+    slip("image_classes", "gradient[label] = 1 / out[label]"),
 ]
 
 
@@ -217,7 +226,7 @@ def test_a_value_that_is_no_variables_derivative_is_solved_for(case, said, tmp_p
     [
         (
             slip("mlp_lists", "slope = self.act(self.zs[i - 1])"),
-            "slope should be the slope of self.act(z), line 28.",
+            "slope should be d(z / (1 + np.exp(-z)))/d(z)",
         ),
         (
             slip("mlp_lists", "slope = self.act_prime(self.inputs[i])"),
