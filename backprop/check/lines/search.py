@@ -167,19 +167,18 @@ class Search:
         else:
             known = list(alignments(group.events, target.group.events, self.order))
             yield from known
-            is_matched = self.in_any_order and min(len(group.events), len(target.group.events)) > 2
-            pairs = self._matched(group, target) if is_matched else ()
-            if pairs and pairs not in known:
-                yield pairs
+            if self.in_any_order and min(len(group.events), len(target.group.events)) > 2:
+                yield self._matched(group, target, known)
 
-    def _matched(self, group: Group, target: Target) -> tuple[Pair, ...]:
-        """The executions that belong to one another by what depends on them, in whatever order they run."""
+    def _matched(self, group: Group, target: Target, known: list[tuple[Pair, ...]]) -> tuple[Pair, ...]:
+        """The executions that belong to one another by what depends on them, where no known order fits the last."""
         values, ahead = self.truth.base.values, target.group.events if target.group else ()
         names = tuple(name for name in self.moved(group) if name in self.wrong)
         last = next((e for e in group.events[::-1] if self.response((e,), (values[e].shape,))), None)
         # What follows the last one does not lead through the same line again: nothing need be held for that.
-        is_near = last is not None and any(self._fits(target, ((last, k), (last, k)))[0] for k in ahead)
-        return self.responses.matched(group.events, ahead, names) if names and is_near else ()
+        near = {k for k in ahead if last is not None and self._fits(target, ((last, k), (last, k)))[0]}
+        is_known = any(event == last and k in near for pairs in known for event, k in pairs)
+        return self.responses.matched(group.events, ahead, names) if names and near and not is_known else ()
 
     def _fits(self, target: Target, pairs: tuple[Pair, ...]) -> tuple[bool, float | None]:
         """Whether A = s Jᵀ holds for one execution, whose tangents cost nothing more; and s, where it is known.
@@ -202,7 +201,7 @@ class Search:
     def _repair(self, group: Group, target: Target, pairs: tuple[Pair, ...], apart: bool) -> Repair | None:
         """What the truth of the target in the place of the group repairs; None where it breaks a right tensor."""
         fits, known = self._fits(target, pairs)
-        if not fits:
+        if not fits or not pairs:
             return None
         events = tuple(back for back, _ in pairs)
         shapes = tuple(self._shape(target, ahead) for _, ahead in pairs)
