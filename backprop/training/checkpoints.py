@@ -38,7 +38,8 @@ from backprop.training.optimizers import find_optimizer
 from backprop.training.running import Running
 from backprop.training.settings import Settings
 
-FORMAT = 1
+FORMAT = 2
+"""Format 1 kept the vectors of an optimiser as they are, and not divided by powers of their decays."""
 _STATE, _RUNNING = "optimizer.", "running."
 _MOST_META_BYTES = 1 << 24
 _MOST_PARAMETERS = 1 << 31
@@ -156,9 +157,8 @@ def _read(path: Path, where: str) -> Checkpoint:
         raise CheckpointError(
             f"{where} claims {network.parameter_count} parameters; expected at most {_MOST_PARAMETERS}."
         )
-    state = {
-        _STATE + name: (network.parameter_count,) for name in find_optimizer(settings.optimizer).state_names
-    }
+    kind = find_optimizer(settings.optimizer)
+    state = {_STATE + name: (network.parameter_count,) for name in kind.state_names}
     running = {_RUNNING + name: value.shape for name, value in Running(network, dtype).values.items()}
     shapes = dict(network.layout.shapes) | state | running
     arrays = read_npz(path, "It", lambda key: exactly(shapes[key], dtype), list(shapes))
@@ -172,12 +172,16 @@ def _read(path: Path, where: str) -> Checkpoint:
         raise CheckpointError(
             f"{where} was changed after it was written: got the SHA-256 {got}, expected {expected}."
         )
+    powers = kind.powers(stated.step - 1) if meta["format"] < 2 else (1.0,) * len(state)
     return Checkpoint(
         **vars(stated),
         params=Parameters.from_mapping(
             network.layout, {key: arrays[key] for key in network.layout.names}, dtype
         ),
-        optimizer_state={key.removeprefix(_STATE): arrays[key] for key in state},
+        optimizer_state={
+            key.removeprefix(_STATE): arrays[key] / dtype.type(power)
+            for key, power in zip(state, powers, strict=True)
+        },
         running={key.removeprefix(_RUNNING): arrays[key] for key in running},
     )
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from backprop.errors import OutputError
-from backprop.training import CheckpointError, Trainer, load_checkpoint, save_checkpoint
+from backprop.training import CheckpointError, Trainer, checkpoints, load_checkpoint, save_checkpoint
+from backprop.training.optimizers import RENEW_EVERY
 
 
 @pytest.fixture
@@ -56,6 +57,25 @@ def test_what_is_read_is_what_was_written(saved):
     np.testing.assert_array_equal(read.optimizer_state["velocity"], trainer.optimizer.state["velocity"])
     assert (read.settings, read.step, read.seconds) == (trainer.settings, 3, trainer.seconds)
     assert read.position == trainer.batches.position
+
+
+@pytest.mark.parametrize("steps", [3, RENEW_EVERY, RENEW_EVERY + 1])
+def test_a_file_of_the_first_format_goes_on_where_it_was(steps, make_trainer, tmp_path, monkeypatch):
+    """It held the velocity itself."""
+    trainer = make_trainer(learning_rate=0.05)
+    for _ in range(steps):
+        trainer.take_step()
+    (power,) = trainer.optimizer.powers(steps - 1)
+    old = trainer.checkpoint(copy=True)
+    old.optimizer_state["velocity"] *= power
+    monkeypatch.setattr(checkpoints, "FORMAT", 1)
+    save_checkpoint(tmp_path / "old.npz", old)
+    resumed = make_trainer(learning_rate=0.05)
+    resumed.resume(load_checkpoint(tmp_path / "old.npz"))
+    for _ in range(3):
+        trainer.take_step()
+        resumed.take_step()
+    np.testing.assert_allclose(resumed.params.vector, trainer.params.vector, rtol=0, atol=1e-5)
 
 
 def test_numpy_reads_the_weights_by_name_without_unpickling(saved):

@@ -93,7 +93,7 @@ def test_it_agrees_with_pytorch(name):
     kind = {"sgd": torch.optim.SGD, "momentum": torch.optim.SGD, "adam": torch.optim.Adam}[name]
     other = kind([theirs], lr=0.01, **({"momentum": 0.9} if name == "momentum" else {}))
     own = find_optimizer(name)(weights)
-    for step, gradient in enumerate(gradients(30, 50, np.float64)):
+    for step, gradient in enumerate(gradients(3 * optimizers.RENEW_EVERY, 50, np.float64)):
         own.update(gradient, 0.01, step)
         theirs.grad = torch.tensor(gradient)
         other.step()

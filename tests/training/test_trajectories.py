@@ -12,11 +12,11 @@ RATE = 0.05
 
 def train(trainer):
     """The weights after all steps, and the sum of the gradients' norms on the way."""
-    norms = 0.0
-    for _ in range(STEPS):
-        before = trainer.optimizer.state["velocity"].copy()
+    norms, before = 0.0, 0.0
+    for step in range(STEPS):
         trainer.take_step()
-        gradient = (trainer.optimizer.state["velocity"] - 0.9 * before) / RATE
+        velocity = trainer.optimizer.state["velocity"] * trainer.optimizer.powers(step)[0]
+        gradient, before = (velocity - 0.9 * before) / RATE, velocity
         norms += float(np.linalg.norm(gradient))
     return trainer.params.vector.copy(), norms
 
