@@ -12,9 +12,10 @@ unexport PYTHONDONTWRITEBYTECODE
 bench: $(VENV)/installed-report
 	$(BIN)/pytest --benchmark-only
 
-# The quick tier; `make test TIER=` runs all tests. WORKERS: the processes that run tests, one a core.
+# The quick tier; `make test TIER=` runs all tests. WORKERS: the processes that run tests, one a processor. `auto`
+# would count the cores: the two processors of many a virtual machine are the threads of one core.
 TIER = not processes and not sweep
-WORKERS = auto
+WORKERS = logical
 test: $(VENV)/installed-report+test
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "$(TIER)"
 

@@ -119,14 +119,14 @@ def wrong(strategy="wrong", **changes):
     return record(strategy, **{"time": 1e-6, **found, **changes})
 
 
+NOT_MEASURED = {
+    f.name: None for f in msgspec.structs.fields(Record) if f.default is None and "predicted" not in f.name
+}
+
+
 def left_out(strategy="dense", status="over-memory-budget", reason="needs 2 GB", **changes):
     """A cell that did not run."""
-    blank = {
-        f.name: None
-        for f in msgspec.structs.fields(Record)
-        if f.default is None and "predicted" not in f.name
-    }
-    return record(strategy, **blank | {"samples_s": [], "status": status, "reason": reason, **changes})
+    return record(strategy, **NOT_MEASURED | {"samples_s": [], "status": status, "reason": reason, **changes})
 
 
 def agreement(first, second, **changes):

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from targets import summary_rows, targets
+from targets import cells_of, summary_rows, targets
 
-import backprop.bench
 from backprop.bench.report.markdown import markdown_table
 
 _ONE_THREAD = "NumPy runs the steps between the products on one thread, the libraries spread them over both"
@@ -69,7 +68,7 @@ def _reason(work: str) -> str:
 
 def _of_run(folder: Path, command: str) -> Iterator[Bound]:
     if folder.is_dir():
-        for row in summary_rows(targets(backprop.bench.load(folder))):
+        for row in summary_rows(targets(cells_of(folder))):
             reached, cells = row["reached"].split(" of ")
             seen = row["seen"] if reached == cells else f"{row['seen']}; {row['reached']} cells"
             yield Bound(row["work"], row["must"], seen, reached == cells, command)

@@ -14,9 +14,8 @@ import pandas as pd
 from all_targets import all_targets
 from build_docs import ROOT
 from headline import headline_table
-from targets import beside_libraries, targets
+from targets import beside_libraries, cells_of, targets
 
-import backprop.bench
 from backprop.bench.comparison import compare_runs
 from backprop.bench.report.answer import answer as find_answer
 from backprop.bench.report.comparison import render
@@ -35,7 +34,7 @@ FEW = ("short-form", "layerwise-vjp", "batched-jacobian", "full-jacobian", "fini
 
 def headline_of(folder: Path) -> str:
     """The headline's table, with the layers that every strategy does."""
-    return headline_table(backprop.bench.load(folder), layers_done())
+    return headline_table(cells_of(folder), layers_done())
 
 
 def few(folder: Path) -> str:
@@ -56,7 +55,7 @@ def ranked(folder: Path) -> str:
 
 def answer(folder: Path) -> str:
     """What the dearest exact derivation costs beside the cheapest one, as a run says it."""
-    return find_answer(tuples(backprop.bench.load(folder))).sentence
+    return find_answer(tuples(cells_of(folder))).sentence
 
 
 def comparison(folder: Path) -> str:
@@ -66,7 +65,7 @@ def comparison(folder: Path) -> str:
 
 def libraries(folder: Path) -> list[dict[str, str]]:
     """The short form, with zeros left out and dense, against libraries: a row a cell, and the means."""
-    return beside_libraries(targets(backprop.bench.load(folder)))
+    return beside_libraries(targets(cells_of(folder)))
 
 
 def only_table(text: str) -> str:
@@ -165,10 +164,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "results/reference/selftest/selftest.md": lambda path: path.read_text(encoding="utf-8").split("\n\n", 3)[
         -1
     ],
-    "results/reference/layers": lambda folder: layer_tables.networks(backprop.bench.load(folder)),
-    "results/reference/layers/records.jsonl": lambda path: layer_tables.rungs(
-        backprop.bench.load(path.parent)
-    ),
+    "results/reference/layers": lambda folder: layer_tables.networks(cells_of(folder)),
+    "results/reference/layers/records.jsonl": lambda path: layer_tables.rungs(cells_of(path.parent)),
     "results/reference/check/lines.md": lambda path: path.read_text(encoding="utf-8").split("\n\n")[-1],
     "results/reference/check/suite.json": planted,
     "results/reference/check/campaign.txt": campaign,

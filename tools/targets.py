@@ -9,10 +9,12 @@ reach more than 1.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -294,5 +296,11 @@ def _geometric_means(found: Sequence[Target]) -> Iterator[Target]:
             yield Target(work, name, mean.estimate, must, aim, is_mean=True, mean=mean)
 
 
+@functools.cache
+def cells_of(folder: Path) -> pd.DataFrame:
+    """The cells of a run, of which several tables are made: they are read, and not changed."""
+    return backprop.bench.load(folder)
+
+
 if __name__ == "__main__":
-    print(markdown_table(target_rows(targets(backprop.bench.load(sys.argv[1])))))
+    print(markdown_table(target_rows(targets(cells_of(Path(sys.argv[1]))))))

@@ -190,9 +190,12 @@ def seeded_torch(needed: bool) -> Iterator[None]:
     if not needed:
         yield
         return
-    random = library("torch").random
-    with random.fork_rng():
-        random.manual_seed(0)
+    torch = library("torch")
+    accelerator = getattr(torch, "accelerator", None)  # PyTorch 2.5 has none
+    # For accelerators that are not there manual_seed notes tracebacks, which takes longer than a small function.
+    on_cpu = accelerator is not None and not accelerator.is_available()
+    with torch.random.fork_rng():
+        (torch.default_generator if on_cpu else torch.random).manual_seed(0)
         yield
 
 

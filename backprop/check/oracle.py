@@ -112,6 +112,7 @@ class FunctionOracle:
     coarse: float = 0.0
     given: float = 0.0
     seen: dict[bytes, Array] = field(default_factory=dict)
+    _grids: dict[tuple[int, float], Array] = field(default_factory=dict, init=False)
     value: Array = field(default_factory=lambda: np.zeros(0))
     bounds: Bounds | None = None
 
@@ -192,6 +193,12 @@ class FunctionOracle:
 
     def grid(self) -> Array:
         """The eps (m,) of the narrowest format of which all values so far are numbers; of float64 where of none."""
+        key = len(self.seen), self.eps  # values are only added to those that were seen
+        if key not in self._grids:
+            self._grids[key] = self._narrowest()
+        return self._grids[key]
+
+    def _narrowest(self) -> Array:
         values = np.array(list(self.seen.values())).reshape(-1, self.value.size)
         found = np.full(self.value.shape, self.eps)
         for bits in (SINGLE.bits, HALF.bits, BFLOAT.bits):

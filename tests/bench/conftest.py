@@ -73,6 +73,7 @@ def measure(tmp_path, monkeypatch):
     monkeypatch.setattr("backprop.bench.quick_look.check_threads", lambda threads: None)
     monkeypatch.setattr("backprop.bench.steps.WAKE_UP_S", 0.0)
     monkeypatch.setattr("backprop.bench.steps.measure_limits", lambda dtype: Limits(1e10, 1e10))
+    monkeypatch.setattr("backprop.bench.forecast.seconds_per_call", lambda call, least_s: 1e-5)
     monkeypatch.setattr(
         "backprop.bench.quick_look.median_ratios", lambda call, others, **_: dict.fromkeys(others, 2.0)
     )

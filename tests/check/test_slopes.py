@@ -1,5 +1,7 @@
 """The pieces below a check: noise, quotients, complex steps and line integrals."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from over import over
@@ -21,6 +23,23 @@ def oracle_of(function, point, max_calls=1000):
     oracle = FunctionOracle(function, structure, vector, Budget(max_calls))
     oracle.start(function(structure.build(vector)), jacobian=False)
     return oracle
+
+
+def test_the_format_of_the_values_is_that_of_all_that_were_seen():
+    """As long as each is a number of float16; one that is not makes it that of the next wider format, or of none."""
+    oracle = oracle_of(lambda x: x[0], np.array([1.0]))
+    half, single, own = (np.finfo(dtype).eps for dtype in (np.float16, np.float32, float))
+    assert oracle.grid() == own  # of no value nothing is known
+    other = dataclasses.replace(oracle, seen={})
+    for k in range(8):
+        oracle.at(np.array([float(np.float16(0.1 * k + 0.03))]))
+        other.at(np.array([float(np.float32(0.1 * k + 0.03))]))
+    assert (oracle.grid(), other.grid()) == (half, single)
+    assert dataclasses.replace(oracle, seen=other.seen).grid() == single
+    oracle.at(np.array([float(np.float32(0.1))]))
+    assert oracle.grid() == single
+    oracle.at(np.array([0.1]))
+    assert oracle.grid() == own
 
 
 def noise_of(function, point):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
@@ -43,15 +44,22 @@ def render(loaded: LoadedRun, folder: Path) -> str:
     """
     if not available():
         raise PageError(f"The HTML page needs Jinja and Vega, which are not installed; expected `{NEEDED}`.")
-    import jinja2
-
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    return environment.from_string(_own("page.html.jinja")).render(
+    page: str = _template().render(
         style=_raw(_own("page.css")),
         script=_raw(_own("page.js")),
         library=_raw(chart_library()),
         **_content(loaded, folder),
     )
+    return page
+
+
+@functools.cache
+def _template() -> Any:
+    """The page's template; to compile it takes as long as to fill it in."""
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return environment.from_string(_own("page.html.jinja"))
 
 
 def _own(name: str) -> str:

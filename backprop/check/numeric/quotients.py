@@ -48,23 +48,25 @@ def extrapolate(
     rough (k, m): the error that kinks within each step may add. The extrapolation with the smallest error is taken.
     If one of smaller steps contradicts it, that one is taken instead: the limit is at the small end.
     """
-    kinks = np.broadcast_to(rough, quotients.shape)
+    steps, noise = len(quotients), _AMPLIFIED * rounding
+    added = np.broadcast_to(rough, quotients.shape)
+    # The columns of the table with their errors. Each ends with the last step, and begins one step later.
+    column = quotients
+    table = [(quotients[1:], np.abs(quotients[1:] - quotients[:-1]) + noise[1:] + added[1:])]
+    for j, power in enumerate(powers[: steps - 1], start=1):
+        fine, coarse = column[1:], column[:-1]
+        column = fine + (fine - coarse) / (RATIO**power - 1)
+        # If the next power of h dominates the rest, the error is a RATIO**power-th of either of these.
+        truncation = np.maximum(np.abs(column - fine), np.abs(column - coarse) / _CAUTION)
+        table.append((column, truncation + noise[j:] + added[j:]))
     best = Limit(quotients[0], np.full_like(quotients[0], np.inf), rounding[0])
-    row = [quotients[0]]
-    for k in range(1, len(quotients)):
-        new = [quotients[k]]
-        candidates = [(quotients[k], np.abs(quotients[k] - row[0]))]
-        for old, power in zip(row, powers, strict=False):
-            better = new[-1] + (new[-1] - old) / (RATIO**power - 1)
-            # If the next power of h dominates the rest, the error is a RATIO**power-th of either of these.
-            candidates.append((better, np.maximum(np.abs(better - new[-1]), np.abs(better - old) / _CAUTION)))
-            new.append(better)
-        row = new
-        for value, truncation in candidates:
-            noise = _AMPLIFIED * rounding[k]
-            other = Limit(value, truncation + noise + kinks[k], noise)
-            contradicts = np.abs(other.value - best.value) > 2 * (other.error + best.error)
-            best = other.where((other.error < best.error) | contradicts, best)
+    for k in range(1, steps):
+        for values, errors in table[: k + 1]:
+            value, error = values[k - steps], errors[k - steps]
+            contradicts = np.abs(value - best.value) > 2 * (error + best.error)
+            taken = (error < best.error) | contradicts
+            if taken.any():
+                best = Limit(value, error, noise[k]).where(taken, best)
     return best
 
 
@@ -122,7 +124,7 @@ _STAYS, _GROWS, _BENT = (0.9, 0.8), 1.4, 0.6
 
 def finite(values: Array) -> Array:
     """The values, 0 where they are NaN or infinite."""
-    return np.nan_to_num(values, nan=0, posinf=0)
+    return np.where(np.isfinite(values), values, 0)
 
 
 def steepest(steps: Array, changes: Array, seen: Array) -> Array:

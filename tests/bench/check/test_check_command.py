@@ -5,14 +5,17 @@ Where the process of the user's code is not what a test is about, this process p
 
 import json
 import re
+import signal
 import sys
+import time
 
 import numpy as np
 import pytest
-from command import backprop, finish, start
+from command import BACKPROP, backprop, finish, start
 from examples import EXAMPLES, MISTAKES, RIGHT
 
 from backprop.bench.check.job import Job
+from backprop.bench.check.process import UserProcess
 
 SMALL = ("--network", "49-16-10", "--batch", "8")
 
@@ -182,7 +185,7 @@ BODIES = {
     "takes two arguments": ("def gradient(params, inputs):\n    return params", "takes (params, inputs)"),
     "takes none": ("def gradient():\n    return 1", "takes ()"),
     "is no function": ("gradient = 3", "is a int; expected a function"),
-    "never returns": ("def gradient(params, inputs, labels):\n    while True: pass", "no answer within 3 s"),
+    "never returns": ("def gradient(params, inputs, labels):\n    while True: pass", "no answer within 1 s"),
     "ends its process": ("def gradient(params, inputs, labels):\n    os._exit(7)", "with code 7"),
     "kills its process": ("def gradient(params, inputs, labels):\n    os.kill(os.getpid(), 9)", "SIGKILL"),
 }
@@ -197,7 +200,7 @@ def test_what_cannot_be_checked_is_one_sentence_and_exit_code_2(name, tmp_path, 
     if name not in ITS_PROCESS:
         request.getfixturevalue("here")
     (tmp_path / "mine.py").write_text(USER.format(body=body), encoding="utf-8")
-    timeout = ("--timeout", "3s") if name == "never returns" else ()
+    timeout = ("--timeout", "1s") if name == "never returns" else ()
     done = backprop("check", "mine.py:gradient", *SMALL, *timeout, cwd=tmp_path)
     assert said in done.error_sentence
     assert "expected" in done.error_sentence
@@ -317,15 +320,22 @@ def test_what_reads_from_the_terminal_gets_nothing(tmp_path):
     assert "EOFError" in done.err
 
 
-@pytest.mark.processes  # it waits until the time is up
-def test_a_slow_gradient_gets_its_verdict_where_only_its_cost_is_too_late(tmp_path):
+@pytest.mark.processes
+def test_a_slow_gradient_gets_its_verdict_where_only_its_cost_is_too_late(tmp_path, monkeypatch):
+    costs = UserProcess.costs
+
+    def with_little_time_left(user, *arguments):
+        user._deadline = time.monotonic() + 0.2
+        return costs(user, *arguments)
+
+    monkeypatch.setattr(UserProcess, "costs", with_little_time_left)
     text = RIGHT
     slow = text.replace(
         "    n = len(inputs)",
         "    n = len(inputs)\n    CALLS.append(1)\n    if len(CALLS) > 4:\n        time.sleep(60)",
     )
     (tmp_path / "mine.py").write_text(f"import time\nCALLS = []\n{slow}", encoding="utf-8")
-    done = backprop("check", "mine.py:gradient", *SMALL, "--timeout", "6s", cwd=tmp_path)
+    done = backprop("check", "mine.py:gradient", *SMALL, cwd=tmp_path)
     assert done.code == 0
     assert "The time was up before the cost was measured." in done.out
 
@@ -344,15 +354,9 @@ def test_a_gradient_that_fails_after_the_check_keeps_its_verdict(here, tmp_path)
 
 @pytest.mark.processes
 def test_an_interrupt_ends_the_child_and_the_command(tmp_path):
-    import signal
-    import sys
-    import time
-
     marker = tmp_path / "started"
     waits = f"    pathlib.Path({str(marker)!r}).touch()\n    time.sleep(60)\n"
     (tmp_path / "mine.py").write_text(f"import pathlib, time\ndef gradient(p, x, y):\n{waits}")
-    from command import BACKPROP
-
     process = start([BACKPROP, "check", "mine.py:gradient", *SMALL], tmp_path)
     deadline = time.monotonic() + 60
     while not marker.exists() and time.monotonic() < deadline:
