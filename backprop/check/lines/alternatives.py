@@ -132,7 +132,6 @@ _OTHER: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Div: (ast.Mult,),
     ast.MatMult: (ast.Mult,),
 }
-_MULTIPLES = (2, 3, 0.5)
 _COMPARED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Gt: (ast.Lt, ast.GtE),
     ast.Lt: (ast.Gt, ast.LtE),
@@ -154,10 +153,6 @@ def _operation(node: ast.BinOp, _: Context) -> Iterator[ast.expr]:
         yield ast.BinOp(right, op, left)
     if isinstance(op, ast.Sub):
         yield ast.UnaryOp(ast.USub(), right)
-    if isinstance(op, ast.Add | ast.Sub):
-        for by in _MULTIPLES:
-            yield ast.BinOp(left, op, ast.BinOp(right, ast.Mult(), ast.Constant(by)))
-            yield ast.BinOp(ast.BinOp(left, ast.Mult(), ast.Constant(by)), op, right)
     if isinstance(op, ast.Div):
         yield ast.BinOp(left, op, ast.BinOp(right, ast.Pow(), ast.Constant(2)))
     if isinstance(op, ast.MatMult):

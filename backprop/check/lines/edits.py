@@ -25,7 +25,9 @@ from backprop.check.lines.insertions import additions, constants, insertions
 from backprop.check.lines.scopes import Place, Scope
 from backprop.check.lines.sites import Site
 
-ON = "__backprop_on__"
+ON, TURN = "__backprop_on__", "__backprop_turn__"
+_MOST_TURNS = 10_000
+"""Turns of all while loops in a run with an edit, some of which never end."""
 _NUMBERS = itertools.count()
 _NO_VALUES = {"shape", "ndim", "size", "dtype"}
 
@@ -72,13 +74,14 @@ def edited(
         edits.extend(editor.edits)
         return ast.fix_missing_locations(tree), {}
 
-    with instrumented((), sources, with_edits), hooks({ON: -1}):
+    with instrumented((), sources, with_edits), hooks({ON: -1, TURN: lambda: None}):
         yield edits
 
 
 def switched_on(edit: Edit) -> contextlib.AbstractContextManager[None]:
-    """Switch an edit on, and no other."""
-    return hooks({ON: edit.number})
+    """Switch an edit on, and no other; the code raises `StopIteration` where its loops do not end."""
+    turns = iter(range(_MOST_TURNS))
+    return hooks({ON: edit.number, TURN: lambda: next(turns)})
 
 
 class _Editor(ast.NodeTransformer):
@@ -114,7 +117,9 @@ class _Editor(ast.NodeTransformer):
         self.place, self.lines = place, tuple(range(node.lineno, end + 1))
         method = getattr(self, f"visit_{type(node).__name__}", None)
         is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        if method and place in self.scopes and self.wanted(place, self.lines) and not is_function:
+        if isinstance(node, ast.While):
+            node = self.visit_While(node)
+        elif method and place in self.scopes and self.wanted(place, self.lines) and not is_function:
             self.context = self.context.within(scope=self.scopes[place])
             node = method(node)
         return self.generic_visit(node) if body else node
@@ -175,6 +180,11 @@ class _Editor(ast.NodeTransformer):
         """The order of a loop, and its range."""
         back = ast.Call(ast.Name("reversed", ast.Load()), [copy.deepcopy(node.iter)], [])
         node.iter = self._switch(copy.deepcopy(node.iter), self._edited(node.iter), [back])
+        return node
+
+    def visit_While(self, node: ast.While) -> ast.stmt:
+        """A loop that may not end is counted."""
+        node.body.insert(0, ast.copy_location(ast.Expr(ast.Call(ast.Name(TURN, ast.Load()), [], [])), node))
         return node
 
     def visit_If(self, node: ast.If) -> ast.stmt:

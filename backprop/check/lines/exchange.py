@@ -70,8 +70,8 @@ def instrumented(
     exchanged: list[tuple[FunctionType, CodeType]] = []
     try:
         # Closures and functions in containers are found as well; those that are frozen are not among the objects.
-        for each in [*own, *gc.get_objects()]:
-            if type(each) is FunctionType and _key(each.__code__) in new:
+        for each in [*own, *(_kept or _functions())]:
+            if _key(each.__code__) in new:
                 code = new[_key(each.__code__)]
                 if each.__code__ is not code and _is_what_runs(each, old):
                     exchanged.append((each, each.__code__))
@@ -81,6 +81,25 @@ def instrumented(
     finally:
         for each, code in exchanged:
             each.__code__ = code
+
+
+_kept: list[FunctionType] = []
+
+
+@contextlib.contextmanager
+def functions_kept() -> Iterator[None]:
+    """While it lasts, the functions of this process are those that there are now: looking for all takes a while."""
+    found = [] if _kept else _functions()
+    _kept.extend(found)
+    try:
+        yield
+    finally:
+        if found:
+            _kept.clear()
+
+
+def _functions() -> list[FunctionType]:
+    return [each for each in gc.get_objects() if type(each) is FunctionType]
 
 
 def _is_what_runs(function: FunctionType, codes: Mapping[Key, set[bytes]]) -> bool:

@@ -17,7 +17,7 @@ from backprop.blas import limited_to
 from backprop.check.answers import value_and_gradient
 from backprop.check.calls import step_of, with_point
 from backprop.check.kinds import Finding, found
-from backprop.check.lines.exchange import instrumented
+from backprop.check.lines.exchange import functions_kept, instrumented
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.rounds import NO_LINE, Rounds
@@ -157,11 +157,12 @@ def search(
     def look(*_: Any) -> Lines:
         return found_from(own[0], start)
 
-    lines = with_probes(begin, program, sources, also, rng)
-    if not own or lines.note:
-        return lines
-    own[0].mend([*sources, *also])
-    return with_probes(look, program, sources, also, rng)
+    with functions_kept():
+        lines = with_probes(begin, program, sources, also, rng)
+        if lines.note or not own[0].wrong:
+            return lines
+        own[0].mend([*sources, *also])
+        return with_probes(look, program, sources, also, rng)
 
 
 def with_probes(

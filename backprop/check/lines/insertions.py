@@ -10,6 +10,7 @@ from backprop.check.lines.scopes import NUMBER, is_array
 
 _MOST_FACTORS = 8
 """Of the factors of a source, those that are tried for a term of a sum."""
+_MULTIPLES = [(ast.Mult(), ast.Constant(number)) for number in (2, 3, 0.5)]
 
 
 def additions(node: ast.expr, shape: tuple[int, ...] | None, context: Context) -> Iterator[ast.expr]:
@@ -41,9 +42,9 @@ def constants(node: ast.expr, context: Context) -> Iterator[ast.expr]:
 
 
 def insertions(node: ast.expr, context: Context) -> Iterator[ast.expr]:
-    """A sum of which one term gets a factor that stands elsewhere in the source."""
+    """A sum of which one term gets a factor: a number, or one that stands elsewhere in the source."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
-        for op, factor in context.factors[:_MOST_FACTORS]:
+        for op, factor in (*_MULTIPLES, *context.factors[:_MOST_FACTORS]):
             if context.holds(factor):
                 yield ast.BinOp(node.left, node.op, ast.BinOp(node.right, op, factor))
                 yield ast.BinOp(ast.BinOp(node.left, op, factor), node.op, node.right)

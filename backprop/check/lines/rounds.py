@@ -22,7 +22,7 @@ from backprop.check.lines.repair import Repair, Target
 from backprop.check.lines.result import Line
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site
-from backprop.check.lines.suspects import choice
+from backprop.check.lines.suspects import choice, is_sure
 from backprop.check.lines.truth import Truth
 from backprop.check.oracle import OutOfCalls
 from backprop.errors import CheckError
@@ -75,11 +75,16 @@ class Rounds:
         slopes = self.truth.slopes.values()
         if left and slopes and not any(slopes) and not self.events:
             raise CheckError(_UNMOVED)
-        if left:
-            self.first = Search.begun(self.truth, self.sites, left, self.is_forward)
-            if not self.first.sides.backward:
+        if not left:
+            return
+        try:
+            search = Search.begun(self.truth, self.sites, left, self.is_forward)
+            if not search.sides.backward:
                 raise CheckError(NO_LINE)
-            self.moved = moved_by_lines(self.first)
+            self.moved = moved_by_lines(search)
+            self.first = search
+        except OutOfCalls:
+            self.is_stopped = True
 
     def mend(self, sources: Sequence[Callable[..., Any]]) -> None:
         """Look for edits that make all wrong tensors right, while the sources have no probes."""
@@ -90,7 +95,7 @@ class Rounds:
     def run(self) -> None:
         """Look for the lines."""
         try:
-            if not self._is_mended():
+            if not (self.is_stopped or self._is_mended()):
                 self._run()
         except OutOfCalls:
             self.is_stopped = True
@@ -99,9 +104,9 @@ class Rounds:
 
     def _is_mended(self) -> bool:
         """Name the only statement that has an edit which makes all tensors right; whether there is one."""
-        if len({edit.place for edit in self.edits}) != 1 or self.edits[0].rank > 1:
+        is_only = len({edit.place for edit in self.edits}) == 1
+        if not is_only or self.first is None or not is_sure(self.edits[0], self.first):
             return False
-        assert self.first is not None
         edit, sides = self.edits[0], self.first.sides
         inside = [g for g in sides.backward if g.site.path == edit.place[0] and g.site.line in edit.lines]
         own = replace(self.first, sides=replace(sides, backward=inside))

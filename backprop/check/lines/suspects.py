@@ -7,16 +7,19 @@ are derivatives, or multiples of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from backprop.check.lines.edits import Edit
 from backprop.check.lines.events import Event
+from backprop.check.lines.groups import Group
 from backprop.check.lines.result import Line
 from backprop.check.lines.scopes import Place
 from backprop.check.lines.search import Search
 from backprop.check.oracle import OutOfCalls
+from backprop.check.words import is_gradient_of
 
 
 def choice(
@@ -30,19 +33,39 @@ def choice(
     for edit in sorted(edits, key=lambda each: each.rank):
         by_place.setdefault(edit.place, edit)
     suspects = sorted(by_place.values(), key=lambda each: _order(each, search))
+    if lines and all(_event(each, search) is None for each in suspects):
+        return None, None  # what is not known to depend on a value says less than what is
     rank = min(edit.rank for edit in suspects)
     alike = [each for each in suspects if each.rank == rank]
     at = {number: each for number, line in lines.items() for each in suspects if _is_of(each, line)}
     number = next(iter(at), None)
-    if rank == 3:
-        return (None if lines else suspects[-1]), number
-    if rank == 2:
-        alike = [each for each in alike if not _is_derivative(each, search)] or suspects
+    if rank > 1:
+        alike = [each for each in alike if rank == 3 or not _is_derivative(each, search)] or suspects
         is_found = any(one is each for one in at.values() for each in alike)
-        return (None if is_found else alike[-1]), number
+        if is_found or (lines and (rank == 3 or _says_why(lines.values()))):
+            return None, number
+        return alike[-1], number
     end = np.inf if number is None else _order(at[number], search)
-    earlier = (e for e in alike if _order(e, search) < end and not _is_derivative(e, search, 1.0))
-    return next(earlier, None if number is not None else suspects[0]), number
+    earlier = (e for e in alike if _order(e, search) < end and not _is_own_derivative(e, search))
+    return next(earlier, None if lines else suspects[0]), number
+
+
+def is_sure(edit: Edit, search: Search) -> bool:
+    """Whether an edit that no other statement has says enough: no line needs to be found by its value."""
+    return edit.rank < 2 and _event(edit, search) is not None and not _is_own_derivative(edit, search)
+
+
+def _says_why(lines: Iterable[Line]) -> bool:
+    """Whether none of the lines found by their values is a last resort: what is handed back, or solved for."""
+    return not any(line.source.startswith("return") or line.should_be.startswith("a value") for line in lines)
+
+
+def _is_own_derivative(edit: Edit, search: Search) -> bool:
+    """Whether the value of a statement is the derivative that its variable is named after: no mistake is there."""
+    return any(
+        factor == 1 and any(is_gradient_of(group.site.stem, word) for word in of.site.words)
+        for group, of, factor in _known(edit, search)
+    )
 
 
 def _is_of(edit: Edit, line: Line) -> bool:
@@ -54,18 +77,27 @@ def _order(edit: Edit, search: Search) -> float:
     return np.inf if event is None else search.order[event]
 
 
+def _groups(edit: Edit, search: Search) -> list[Group]:
+    """What a statement assigns, or computes."""
+    groups = [g for g in search.sides.backward if g.site.path == edit.place[0] and g.site.line in edit.lines]
+    return [g for g in groups if g.site.name] or groups
+
+
 def _event(edit: Edit, search: Search) -> Event | None:
     """The first execution of what a statement assigns."""
-    groups = [g for g in search.sides.backward if g.site.path == edit.place[0] and g.site.line in edit.lines]
-    whole = [g for g in groups if g.site.name] or groups
-    return min((g.events[0] for g in whole), key=search.order.__getitem__, default=None)
+    return min((g.events[0] for g in _groups(edit, search)), key=search.order.__getitem__, default=None)
 
 
-def _is_derivative(edit: Edit, search: Search, factor: float | None = None) -> bool:
-    """Whether the value of a statement is the derivative by some value: times a factor, of any size if None."""
-    event = _event(edit, search)
-    try:
-        known = [] if event is None else search.recognised(event, search.sides.whole, (-1, 0))
-    except OutOfCalls:
-        return False
-    return any(factor in (None, own) for _, _, own in known)
+def _known(edit: Edit, search: Search) -> list[tuple[Group, Group, float]]:
+    """By what the first values of a statement are the derivatives, times a factor."""
+    found = []
+    for group in _groups(edit, search):
+        with contextlib.suppress(OutOfCalls):
+            seen = search.recognised(group.events[0], search.sides.whole, (-1, 0))
+            found += [(group, of, factor) for of, _, factor in seen]
+    return found
+
+
+def _is_derivative(edit: Edit, search: Search) -> bool:
+    """Whether the value of a statement is the derivative by some value, or a multiple of it."""
+    return bool(_known(edit, search))

@@ -120,7 +120,7 @@ def test_the_planted_line_is_the_only_one_that_is_named(case, tmp_path):
     lines = suite.find(case, tmp_path)
     assert [line.line for line in lines] == case.planted
     assert lines.unplaced == ()
-    assert lines.calls <= 2200
+    assert lines.calls <= 3000
 
 
 def rnn(W, xs):
@@ -150,7 +150,7 @@ def gelu(x):
 def test_a_step_on_the_way_to_a_slope_is_placed():
     (line,) = find_lines(gelu, np.random.default_rng(0).standard_normal(6))
     assert line.source == "sech2 = 1 - t"
-    assert "the slope of np.tanh(" in line.message
+    assert line.message == "t should be t ** 2. With that x is right."
 
 
 def test_a_line_of_a_recurrence_is_repaired_in_all_its_executions():
@@ -206,7 +206,7 @@ def test_two_slips_are_named_in_the_order_in_which_they_run(tmp_path):
     [
         (
             slip("one_liners", 'duv = np.einsum("nc,rc->nr", p, s)'),
-            "duv should be a value with which A and B are right.",
+            "p should be g. With that A and B are right.",
         ),
         (
             slip("modules", "inner = grad.sum(axis=1, keepdims=True)"),
@@ -215,7 +215,7 @@ def test_two_slips_are_named_in_the_order_in_which_they_run(tmp_path):
     ],
     ids=str,
 )
-def test_a_value_that_is_no_variables_derivative_is_solved_for(case, said, tmp_path):
+def test_a_value_that_is_no_variables_derivative_is_mended_or_solved_for(case, said, tmp_path):
     (line,) = suite.find(case, tmp_path)
     assert [line.line] == case.planted
     assert line.message.startswith(said)
