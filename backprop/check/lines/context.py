@@ -60,7 +60,13 @@ class Ingredients:
 
 def ingredients(tree: ast.Module) -> Ingredients:
     """The functions of one argument and the factors of a source."""
-    defined = {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)}
+    defined = {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
+    for one in tree.body:  # a name that a function gives to something else does not mean the function there
+        defined -= {
+            getattr(each, "name", getattr(each, "id", ""))
+            for each in ast.walk(one)
+            if each is not one and _gives(each)
+        }
     functions, own = dict[str, None](), dict[str, None]()
     factors: dict[str, tuple[ast.operator, ast.expr]] = {}
     for node in ast.walk(tree):
@@ -77,3 +83,9 @@ def ingredients(tree: ast.Module) -> Ingredients:
         if isinstance(op, ast.Mult | ast.Div) and isinstance(by, ast.expr) and not is_named:
             factors[f"{type(op).__name__} {ast.unparse(by)}"] = op, copy.deepcopy(by)
     return Ingredients(list(functions)[:_MOST_FUNCTIONS], list(own), list(factors.values()))
+
+
+def _gives(node: ast.AST) -> bool:
+    """Whether a node gives a name to something."""
+    is_stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    return is_stored or isinstance(node, ast.FunctionDef)

@@ -73,7 +73,8 @@ def instrumented(
         for each in [*own, *(_kept or _functions())]:
             if _key(each.__code__) in new:
                 code = new[_key(each.__code__)]
-                if each.__code__ is not code and _is_what_runs(each, old):
+                is_same = each.__code__.co_freevars == code.co_freevars
+                if each.__code__ is not code and is_same and _is_what_runs(each, old):
                     exchanged.append((each, each.__code__))
                     each.__code__ = code
         with probes(None):  # of functions that something else calls meanwhile

@@ -18,6 +18,7 @@ from backprop.check.answers import value_and_gradient
 from backprop.check.calls import step_of, with_point
 from backprop.check.kinds import Finding, found
 from backprop.check.lines.exchange import functions_kept, instrumented
+from backprop.check.lines.explain import MENDED
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.rounds import NO_LINE, Rounds
@@ -119,9 +120,16 @@ _PROVEN = ("mask-of-ties", "epsilon", "wrong-layer-weights")
 
 
 def _with_proof(line: Line, check: GradientCheck) -> Line:
-    """A line that has only a pattern; with the kind of its tensors where a trial has proven that they share one."""
+    """A line that has only a pattern; with the kind of its tensors where a trial has proven that they share one.
+
+    A line of an edit has no kind of its own.
+    """
     own = [each for each in check.findings if each.tensor in line.tensors]
-    if line.kind not in _PATTERNS or len({each.kind for each in own}) != 1 or own[0].kind not in _PROVEN:
+    if line.kind not in _PATTERNS or len({each.kind for each in own}) != 1:
+        return line
+    if line.kind == "unknown" and line.of == 0 and line.evidence.startswith(MENDED):
+        return replace(line, kind=own[0].kind)
+    if own[0].kind not in _PROVEN:
         return line
     message = line.message.removesuffix(line.evidence).rstrip()
     return replace(line, message=message, kind=own[0].kind, evidence=own[0].evidence)
