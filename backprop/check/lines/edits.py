@@ -37,8 +37,8 @@ class Edit:
     """A change of a statement.
 
     place: of the statement; lines: all of its lines. line, column: where the change is; old, new: its code before and
-    after. rank: 0 where a part is replaced by another, 1 for the sign of a whole value, 2 for a factor or a term that
-    is put in, 3 for a constant factor.
+    after. rank: 0 where a part is replaced by another, 1 where that is a number or the sign of a whole value, 2 for a
+    factor or a term that is put in, 3 for a constant factor.
     """
 
     number: int
@@ -229,7 +229,9 @@ class _Editor(ast.NodeTransformer):
         old = copy.deepcopy(node)
         others, added = list(alternatives(old, self.context)), list(insertions(old, self.context))
         node = self._parts(node)
-        found = self._switch(old, self._switch(old, node, others), added, rank=2)
+        scales = [each for each in others if _is_scale(old, each, self.context)]
+        now = self._switch(old, node, [each for each in others if each not in scales])
+        found = self._switch(old, self._switch(old, now, scales, rank=1), added, rank=2)
         self.context = before
         return found
 
@@ -266,7 +268,9 @@ class _Editor(ast.NodeTransformer):
             node.func.value = self._owner(node.func.value)
         node.args = [self._edited(each, is_factor=name in PRODUCTS, is_index=False) for each in node.args]
         for each in node.keywords:
-            each.value = each.value if each.arg == "out" else self._edited(each.value, is_factor=False)
+            each.value = (
+                each.value if each.arg == "out" else self._edited(each.value, is_factor=False, is_index=True)
+            )
 
     def _own_names(self, node: Any) -> None:
         """A comprehension or lambda: its variables are not those of the scope."""
@@ -300,6 +304,16 @@ class _Editor(ast.NodeTransformer):
         text = ast.unparse(_readable(old))
         self.edits.append(Edit(number, self.place, self.lines, line, column, text, new, rank))
         return number
+
+
+def _is_scale(old: ast.expr, new: ast.expr, context: Context) -> bool:
+    """Whether an alternative differs in a number or a constant factor, or takes the mean for the sum."""
+    if isinstance(old, ast.Constant):
+        return not context.is_index and isinstance(old.value, int | float) and not isinstance(old.value, bool)
+    if isinstance(old, ast.BinOp) and isinstance(old.op, ast.Mult | ast.Div):
+        return isinstance(old.left, ast.Constant) or isinstance(old.right, ast.Constant)
+    calls = [each for each in (old, new) if isinstance(each, ast.Call)]
+    return sorted(each.func.attr for each in calls if isinstance(each.func, ast.Attribute)) == ["mean", "sum"]
 
 
 def _is_on(number: int) -> ast.expr:

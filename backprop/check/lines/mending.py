@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from backprop.check.lines.edits import Edit, edited, switched_on
 from backprop.check.lines.events import Recorder
 from backprop.check.lines.program import Outcome, Program
@@ -69,6 +71,8 @@ def _mends(edit: Edit, program: Program, search: Search) -> bool:
     with switched_on(edit):
         outcome = program.run()
     if outcome is None or abs(outcome.loss - truth.base.loss) > _SAME_LOSS * abs(truth.base.loss):
+        return False
+    if not all(np.all(np.isfinite(each)) for each in outcome.gradient.values()):
         return False
     names = [
         name for name in truth.program.structure.names if name in search.wrong or truth.differs(outcome, name)

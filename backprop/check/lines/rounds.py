@@ -121,8 +121,7 @@ class Rounds:
     def _reconcile(self) -> None:
         """Leave only the line with the mistake, where one edit of one statement makes all tensors right."""
         assert self.first is not None
-        lines = {number: line for number, (_, line) in self.found.items()}
-        edit, number = choice(self.edits, lines, self.first)
+        edit, number = choice(self.edits, self.found, self.first)
         if edit is not None:
             self.found = {}
             self._name(edit)

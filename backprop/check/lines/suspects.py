@@ -23,36 +23,38 @@ from backprop.check.words import is_gradient_of
 
 
 def choice(
-    edits: Sequence[Edit], lines: Mapping[int, Line], search: Search
+    edits: Sequence[Edit], found: Mapping[int, tuple[Event, Line]], search: Search
 ) -> tuple[Edit | None, int | None]:
     """The edit of the wrong statement, or else the number of the wrong one of some lines; neither if all are.
 
-    lines: that were found by their values, by the number of the site.
+    found: the lines that were found by their values, by the number of the site, each with its first wrong event.
     """
     by_place: dict[Place, Edit] = {}
     for edit in sorted(edits, key=lambda each: each.rank):
         by_place.setdefault(edit.place, edit)
     suspects = sorted(by_place.values(), key=lambda each: _order(each, search))
-    if lines and all(_event(each, search) is None for each in suspects):
+    if found and all(_event(each, search) is None for each in suspects):
         return None, None  # what is not known to depend on a value says less than what is
+    at = {number: each for number, (_, line) in found.items() for each in suspects if _is_of(each, line)}
+    number = next(iter(at), None)
     rank = min(edit.rank for edit in suspects)
     alike = [each for each in suspects if each.rank == rank]
-    at = {number: each for number, line in lines.items() for each in suspects if _is_of(each, line)}
-    number = next(iter(at), None)
     if rank > 1:
         alike = [each for each in alike if rank == 3 or not _is_derivative(each, search)] or suspects
-        is_found = any(one is each for one in at.values() for each in alike)
-        if is_found or (lines and (rank == 3 or _says_why(lines.values()))):
-            return None, number
-        return alike[-1], number
-    end = np.inf if number is None else _order(at[number], search)
+        if number is None:
+            is_said = bool(found) and (rank == 3 or _says_why(line for _, line in found.values()))
+        else:
+            is_said = rank == 3 or any(at[number] is each for each in alike)
+        return None if is_said else alike[-1], number
+    end = min((search.order.get(event, np.inf) for event, _ in found.values()), default=np.inf)
     earlier = (e for e in alike if _order(e, search) < end and not _is_own_derivative(e, search))
-    return next(earlier, None if lines else suspects[0]), number
+    is_said = number is not None or (rank == 1 and bool(found))
+    return next(earlier, None if is_said else suspects[0]), number
 
 
 def is_sure(edit: Edit, search: Search) -> bool:
     """Whether an edit that no other statement has says enough: no line needs to be found by its value."""
-    return edit.rank < 2 and _event(edit, search) is not None and not _is_own_derivative(edit, search)
+    return edit.rank == 0 and _event(edit, search) is not None and not _is_own_derivative(edit, search)
 
 
 def _says_why(lines: Iterable[Line]) -> bool:
