@@ -33,8 +33,9 @@ def choice(
     for edit in sorted(edits, key=lambda each: each.rank):
         by_place.setdefault(edit.place, edit)
     suspects = sorted(by_place.values(), key=lambda each: _order(each, search))
-    if found and all(_event(each, search) is None for each in suspects):
-        return None, None  # what is not known to depend on a value says less than what is
+    kept = {(group.site.path, group.site.line) for group in search.sides.kept}
+    if found and all((each.place[0], each.line) in kept for each in suspects):
+        return None, None  # another value could as well be kept where the right one is read
     at = {number: each for number, (_, line) in found.items() for each in suspects if _is_of(each, line)}
     number = next(iter(at), None)
     rank = min(edit.rank for edit in suspects)
