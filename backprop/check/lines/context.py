@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from backprop.check.lines.scopes import NUMBER, Likeness, Scope
+from backprop.check.lines.scopes import Likeness, Scope
 
 MODULES = {"np", "numpy", "math", "torch", "jnp", "len", "float", "int"}
 
@@ -43,12 +43,6 @@ class Context:
         """Whether all variables of an expression have a value here."""
         names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
         return all(name in self.scope.names and name not in self.hidden for name in names - MODULES)
-
-
-def is_constant(node: ast.expr, context: Context) -> bool:
-    """Whether an expression is a number: all of its variables are."""
-    names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)} - MODULES
-    return all(context.likeness(name) == NUMBER for name in names)
 
 
 _MATH = {"tanh", "exp", "log", "sqrt", "sin", "cos", "abs", "sign", "square", "log1p", "expm1"}

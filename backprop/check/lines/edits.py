@@ -21,7 +21,7 @@ from backprop.check.lines.calls import PRODUCTS
 from backprop.check.lines.context import Context, ingredients
 from backprop.check.lines.events import hooks
 from backprop.check.lines.exchange import instrumented
-from backprop.check.lines.insertions import additions, constants, insertions
+from backprop.check.lines.insertions import additions, insertions
 from backprop.check.lines.scopes import Place, Scope
 from backprop.check.lines.sites import Site
 
@@ -37,8 +37,8 @@ class Edit:
     """A change of a statement.
 
     place: of the statement; lines: all of its lines. line, column: where the change is; old, new: its code before and
-    after. rank: 0 where a part is replaced by another, 1 where that is a number or the sign of a whole value, 2 for a
-    factor or a term that is put in, 3 for a constant factor.
+    after. is_added: whether something is put in, where other edits replace a part by another. is_scale: whether only
+    a constant factor changes: a number, a sum for a mean; or, known after a trial, that of the wrong tensors.
     """
 
     number: int
@@ -48,7 +48,13 @@ class Edit:
     column: int
     old: str
     new: str
-    rank: int = 0
+    is_added: bool = False
+    is_scale: bool = False
+
+    @property
+    def rank(self) -> int:
+        """How little it says that the edit makes a gradient right: many lines may lack a constant factor."""
+        return 2 * self.is_added + self.is_scale
 
 
 Shapes = Mapping[tuple[str, int, str], tuple[int, ...]]
@@ -213,9 +219,8 @@ class _Editor(ast.NodeTransformer):
         shape = next(
             (self.shapes[key] for n in self.lines if (key := (self.path, n, name)) in self.shapes), None
         )
-        now = self._switch(old, self._edited(value), [ast.UnaryOp(ast.USub(), old)], rank=1)
-        now = self._switch(old, now, constants(old, self.context), rank=3)
-        return self._switch(old, now, additions(old, shape, self.context), rank=2)
+        now = self._switch(old, self._edited(value), [ast.UnaryOp(ast.USub(), old)])
+        return self._switch(old, now, additions(old, shape, self.context), is_added=True)
 
     # Expressions -----------------------------------------------------------------------------------------
 
@@ -231,7 +236,8 @@ class _Editor(ast.NodeTransformer):
         node = self._parts(node)
         scales = [each for each in others if _is_scale(old, each, self.context)]
         now = self._switch(old, node, [each for each in others if each not in scales])
-        found = self._switch(old, self._switch(old, now, scales, rank=1), added, rank=2)
+        now = self._switch(old, now, scales, is_scale=True)
+        found = self._switch(old, now, added, is_added=True)
         self.context = before
         return found
 
@@ -284,25 +290,25 @@ class _Editor(ast.NodeTransformer):
         for each in getattr(node, "generators", ()):
             each.iter = self._edited(each.iter)
 
-    def _switch(self, old: ast.expr, now: ast.expr, others: Iterable[ast.expr], *, rank: int = 0) -> ast.expr:
+    def _switch(self, old: ast.expr, now: ast.expr, others: Iterable[ast.expr], **kind: bool) -> ast.expr:
         """`now`, or one of the others where that is on."""
         found, numbers, seen = now, list[int](), {ast.unparse(_readable(old))}
         for each in others:
             text = ast.unparse(_readable(each))
             if text not in seen:
                 seen.add(text)
-                numbers.append(self._edit(old, text, rank=rank))
+                numbers.append(self._edit(old, text, **kind))
                 found = ast.IfExp(_is_on(numbers[-1]), each, found)
         if len(numbers) > 1:  # one question where none of them is on
             some = ast.parse(f"{numbers[0]} <= {ON} <= {numbers[-1]}", mode="eval").body
             found = ast.IfExp(some, found, now)
         return ast.copy_location(found, old) if numbers else now
 
-    def _edit(self, old: ast.expr | ast.stmt, new: str, *, rank: int = 0) -> int:
+    def _edit(self, old: ast.expr | ast.stmt, new: str, **kind: bool) -> int:
         number = next(_NUMBERS)
         line, column = getattr(old, "lineno", self.place[1]), getattr(old, "col_offset", self.place[2])
         text = ast.unparse(_readable(old))
-        self.edits.append(Edit(number, self.place, self.lines, line, column, text, new, rank))
+        self.edits.append(Edit(number, self.place, self.lines, line, column, text, new, **kind))
         return number
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from backprop.check.lines.context import Context, is_constant
+from backprop.check.lines.context import Context
 from backprop.check.lines.scopes import NUMBER, is_array
 
 _MOST_FACTORS = 8
@@ -26,18 +26,11 @@ def additions(node: ast.expr, shape: tuple[int, ...] | None, context: Context) -
                 operators = [ast.Mult(), ast.Div()]
         for each in operators:
             yield ast.BinOp(node, each, ast.Name(name, ast.Load()))
-    for op, factor in context.factors:
-        if context.holds(factor) and not is_constant(factor, context):
-            yield ast.BinOp(node, op, factor)
-
-
-def constants(node: ast.expr, context: Context) -> Iterator[ast.expr]:
-    """A value as a whole, times or divided by a number."""
     numbers = [ast.Name(name, ast.Load()) for name, seen in context.scope.names.items() if seen == NUMBER]
     factors: list[tuple[ast.operator, ast.expr]] = [
         (op, number) for number in (ast.Constant(2), *numbers) for op in (ast.Mult(), ast.Div())
     ]
-    factors += [each for each in context.factors if context.holds(each[1]) and is_constant(each[1], context)]
+    factors += [each for each in context.factors if context.holds(each[1])]
     yield from (ast.BinOp(node, op, factor) for op, factor in factors)
 
 

@@ -8,7 +8,7 @@ dh = -dy would mend the same sign.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,8 @@ from backprop.check.lines.search import Search
 
 _SHARE = 0.5
 """The share of all calls that trials of edits may take."""
-_SAME_LOSS = 1e-12
+_SAME_LOSS, _ROUNDINGS = 1e-12, 1e3
+"""Of the loss, what rounding may change; and roundings of a gradient."""
 
 
 Moved = Mapping[tuple[str, int], frozenset[str] | None]
@@ -46,7 +47,7 @@ def mending(search: Search, moved: Moved, sources: Sequence[Callable[..., Any]])
 
     def stage(edit: Edit) -> tuple[bool, bool, bool]:
         own = [moved[edit.place[0], line] for line in edit.lines if (edit.place[0], line) in moved]
-        return edit.rank > 1, any(each is not None and each > wrong for each in own), not own
+        return edit.is_added, any(each is not None and each > wrong for each in own), not own
 
     shapes = {}
     for event, value in truth.base.values.items():
@@ -60,24 +61,36 @@ def mending(search: Search, moved: Moved, sources: Sequence[Callable[..., Any]])
         # A line that moves right tensors as well is less likely to be wrong, and one whose values are not known.
         stages = itertools.groupby(sorted(edits, key=stage), stage)
         for _, tried in stages:
-            found = [edit for edit in tried if program.budget.used < last and _mends(edit, program, search)]
+            mended = (_mended(edit, program, search) for edit in tried if program.budget.used < last)
+            found = [edit for edit in mended if edit is not None]
             if found:
                 return found
     return []
 
 
-def _mends(edit: Edit, program: Program, search: Search) -> bool:
+def _mended(edit: Edit, program: Program, search: Search) -> Edit | None:
+    """The edit if it makes the gradient right, with what it does to the wrong tensors."""
     truth = search.truth
     with switched_on(edit):
         outcome = program.run()
     if outcome is None or abs(outcome.loss - truth.base.loss) > _SAME_LOSS * abs(truth.base.loss):
-        return False
+        return None
     if not all(np.all(np.isfinite(each)) for each in outcome.gradient.values()):
+        return None
+    names = truth.program.structure.names
+    moved = [name for name in names if name in search.wrong or truth.differs(outcome, name)]
+    if not truth.makes_right(outcome, moved):
+        return None
+    return replace(edit, is_scale=edit.is_scale or _is_multiple(outcome, truth.base, search.wrong))
+
+
+def _is_multiple(new: Outcome, old: Outcome, names: Iterable[str]) -> bool:
+    """Whether the gradients of some tensors are a multiple of others, the same for all of them."""
+    if not all(name in old.gradient for name in names):
         return False
-    names = [
-        name for name in truth.program.structure.names if name in search.wrong or truth.differs(outcome, name)
-    ]
-    return truth.makes_right(outcome, names)
+    after, before = (np.concatenate([one.gradient[n].ravel() for n in names]) for one in (new, old))
+    factor = float(after @ before) / float(before @ before) if np.any(before) else 0.0
+    return bool(np.max(np.abs(after - factor * before)) <= _ROUNDINGS * old.eps * np.max(np.abs(after)))
 
 
 def _is_same(outcome: Outcome | None, base: Outcome) -> bool:

@@ -49,7 +49,7 @@ def choice(
         return None if is_said else alike[-1], number
     end = min((search.order.get(event, np.inf) for event, _ in found.values()), default=np.inf)
     earlier = (e for e in alike if _order(e, search) < end and not _is_own_derivative(e, search))
-    is_said = number is not None or (rank == 1 and bool(found))
+    is_said = number is not None or (rank == 1 and len(found) == 1)
     return next(earlier, None if is_said else suspects[0]), number
 
 
