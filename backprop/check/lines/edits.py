@@ -11,50 +11,20 @@ from __future__ import annotations
 import ast
 import contextlib
 import copy
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from backprop.check.lines.alternatives import alternatives, names
-from backprop.check.lines.calls import PRODUCTS
-from backprop.check.lines.context import Context, ingredients
+from backprop.check.lines.context import ingredients
 from backprop.check.lines.events import hooks
 from backprop.check.lines.exchange import instrumented
-from backprop.check.lines.insertions import additions, insertions
+from backprop.check.lines.expressions import ON, Edit, Expressions, is_on
+from backprop.check.lines.insertions import additions
 from backprop.check.lines.scopes import Place, Scope
 from backprop.check.lines.sites import Site
 
-ON, TURN = "__backprop_on__", "__backprop_turn__"
+TURN = "__backprop_turn__"
 _MOST_TURNS = 10_000
 """Turns of all while loops in a run with an edit, some of which never end."""
-_NUMBERS = itertools.count()
-_NO_VALUES = {"shape", "ndim", "size", "dtype"}
-
-
-@dataclass(frozen=True)
-class Edit:
-    """A change of a statement.
-
-    place: of the statement; lines: all of its lines. line, column: where the change is; old, new: its code before and
-    after. is_added: whether something is put in, where other edits replace a part by another. is_scale: whether only
-    a constant factor changes: a number, a sum for a mean; or, known after a trial, that of the wrong tensors.
-    """
-
-    number: int
-    place: Place
-    lines: tuple[int, ...]
-    line: int
-    column: int
-    old: str
-    new: str
-    is_added: bool = False
-    is_scale: bool = False
-
-    @property
-    def rank(self) -> int:
-        """How little it says that the edit makes a gradient right: many lines may lack a constant factor."""
-        return 2 * self.is_added + self.is_scale
 
 
 Shapes = Mapping[tuple[str, int, str], tuple[int, ...]]
@@ -90,7 +60,7 @@ def switched_on(edit: Edit) -> contextlib.AbstractContextManager[None]:
     return hooks({ON: edit.number, TURN: lambda: next(turns)})
 
 
-class _Editor(ast.NodeTransformer):
+class _Editor(Expressions, ast.NodeTransformer):
     """Puts the edits into the statements of functions."""
 
     def __init__(
@@ -100,9 +70,8 @@ class _Editor(ast.NodeTransformer):
         wanted: Callable[[Place, tuple[int, ...]], bool],
         shapes: Shapes,
     ) -> None:
-        self.path, self.scopes, self.wanted, self.shapes = path, scopes, wanted, shapes
-        self.edits: list[Edit] = []
-        self.context = Context(Scope())
+        super().__init__(path)
+        self.scopes, self.wanted, self.shapes = scopes, wanted, shapes
 
     def of(self, tree: ast.Module) -> ast.Module:
         """The tree with edits."""
@@ -173,19 +142,19 @@ class _Editor(ast.NodeTransformer):
         call = node.value
         if isinstance(call, ast.Call):
             old = copy.deepcopy(call)
-            call.args[1:] = [self._edited(each) for each in call.args[1:]]
+            call.args[1:] = [self.edited(each) for each in call.args[1:]]
             is_plain = not any(isinstance(each, ast.Starred) for each in call.args)
             if len(call.args) > 2 and is_plain:
                 swapped = ast.Call(
                     old.func, [old.args[0], *reversed(old.args[1:3]), *old.args[3:]], old.keywords
                 )
-                node.value = self._switch(old, call, [swapped])
+                node.value = self.switch(old, call, [swapped])
         return node
 
     def visit_For(self, node: ast.For) -> ast.stmt:
         """The order of a loop, and its range."""
         back = ast.Call(ast.Name("reversed", ast.Load()), [copy.deepcopy(node.iter)], [])
-        node.iter = self._switch(copy.deepcopy(node.iter), self._edited(node.iter), [back])
+        node.iter = self.switch(copy.deepcopy(node.iter), self.edited(node.iter), [back])
         return node
 
     def visit_While(self, node: ast.While) -> ast.stmt:
@@ -197,17 +166,17 @@ class _Editor(ast.NodeTransformer):
         """The condition, its contrary, and none."""
         old = copy.deepcopy(node.test)
         others = [ast.UnaryOp(ast.Not(), old), ast.Constant(True), ast.Constant(False)]
-        node.test = self._switch(old, self._edited(node.test), others)
+        node.test = self.switch(old, self.edited(node.test), others)
         return node
 
     def _either(self, old: ast.stmt, now: ast.stmt, new: ast.stmt, text: str = "") -> ast.stmt:
         new = ast.fix_missing_locations(ast.copy_location(new, old))
-        number = self._edit(old, text or ast.unparse(new))
-        return ast.copy_location(ast.If(_is_on(number), [new], [now]), old)
+        number = self.edit(old, text or ast.unparse(new))
+        return ast.copy_location(ast.If(is_on(number), [new], [now]), old)
 
     def _indexed(self, target: ast.expr) -> None:
         if isinstance(target, ast.Subscript):
-            target.slice = self._edited(target.slice, is_index=True)
+            target.slice = self.edited(target.slice, is_index=True)
 
     def _value(self, value: ast.expr, target: ast.expr | None = None) -> ast.expr:
         """A value as a whole, with its parts."""
@@ -219,113 +188,5 @@ class _Editor(ast.NodeTransformer):
         shape = next(
             (self.shapes[key] for n in self.lines if (key := (self.path, n, name)) in self.shapes), None
         )
-        now = self._switch(old, self._edited(value), [ast.UnaryOp(ast.USub(), old)])
-        return self._switch(old, now, additions(old, shape, self.context), is_added=True)
-
-    # Expressions -----------------------------------------------------------------------------------------
-
-    def _edited(self, node: ast.expr, **changes: Any) -> ast.expr:
-        """An expression with its edits and those of its parts; changes: of the context."""
-        if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load) or isinstance(node, ast.JoinedStr):
-            return node
-        if isinstance(node, ast.Constant) and (isinstance(node.value, str | bytes) or node.value is Ellipsis):
-            return node
-        before, self.context = self.context, self.context.within(**changes)
-        old = copy.deepcopy(node)
-        others, added = list(alternatives(old, self.context)), list(insertions(old, self.context))
-        node = self._parts(node)
-        scales = [each for each in others if _is_scale(old, each, self.context)]
-        now = self._switch(old, node, [each for each in others if each not in scales])
-        now = self._switch(old, now, scales, is_scale=True)
-        found = self._switch(old, now, added, is_added=True)
-        self.context = before
-        return found
-
-    def _parts(self, node: ast.expr) -> ast.expr:
-        if isinstance(node, ast.Attribute):
-            if node.attr not in _NO_VALUES:
-                node.value = self._owner(node.value)
-        elif isinstance(node, ast.Subscript):
-            is_key = isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)
-            node.value = self._owner(node.value)
-            node.slice = node.slice if is_key else self._edited(node.slice, is_index=True, is_factor=False)
-        elif isinstance(node, ast.Call):
-            self._call(node)
-        elif isinstance(node, ast.Lambda | ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp):
-            self._own_names(node)
-        elif not isinstance(node, ast.Slice):
-            is_product = isinstance(getattr(node, "op", None), ast.MatMult)
-            for name, value in ast.iter_fields(node):
-                if isinstance(value, ast.expr):
-                    setattr(node, name, self._edited(value, is_factor=is_product))
-                elif isinstance(value, list) and all(isinstance(each, ast.expr) for each in value):
-                    setattr(node, name, [self._edited(each, is_factor=False) for each in value])
-        return node
-
-    def _owner(self, node: ast.expr) -> ast.expr:
-        """What an attribute or an entry is read of: another variable, and no calculation."""
-        if not isinstance(node, ast.Name):
-            return self._edited(node)
-        return self._switch(node, node, names(node, self.context))
-
-    def _call(self, node: ast.Call) -> None:
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-        if isinstance(node.func, ast.Attribute):
-            node.func.value = self._owner(node.func.value)
-        node.args = [self._edited(each, is_factor=name in PRODUCTS, is_index=False) for each in node.args]
-        for each in node.keywords:
-            each.value = (
-                each.value if each.arg == "out" else self._edited(each.value, is_factor=False, is_index=True)
-            )
-
-    def _own_names(self, node: Any) -> None:
-        """A comprehension or lambda: its variables are not those of the scope."""
-        own = [node.args] if isinstance(node, ast.Lambda) else [each.target for each in node.generators]
-        inner = [each for one in own for each in ast.walk(one)]
-        hidden = {getattr(each, "id", getattr(each, "arg", "")) for each in inner}
-        for name in ("body", "elt", "key", "value"):
-            part = getattr(node, name, None)
-            if isinstance(part, ast.expr):
-                setattr(node, name, self._edited(part, hidden=self.context.hidden | hidden))
-        for each in getattr(node, "generators", ()):
-            each.iter = self._edited(each.iter)
-
-    def _switch(self, old: ast.expr, now: ast.expr, others: Iterable[ast.expr], **kind: bool) -> ast.expr:
-        """`now`, or one of the others where that is on."""
-        found, numbers, seen = now, list[int](), {ast.unparse(_readable(old))}
-        for each in others:
-            text = ast.unparse(_readable(each))
-            if text not in seen:
-                seen.add(text)
-                numbers.append(self._edit(old, text, **kind))
-                found = ast.IfExp(_is_on(numbers[-1]), each, found)
-        if len(numbers) > 1:  # one question where none of them is on
-            some = ast.parse(f"{numbers[0]} <= {ON} <= {numbers[-1]}", mode="eval").body
-            found = ast.IfExp(some, found, now)
-        return ast.copy_location(found, old) if numbers else now
-
-    def _edit(self, old: ast.expr | ast.stmt, new: str, **kind: bool) -> int:
-        number = next(_NUMBERS)
-        line, column = getattr(old, "lineno", self.place[1]), getattr(old, "col_offset", self.place[2])
-        text = ast.unparse(_readable(old))
-        self.edits.append(Edit(number, self.place, self.lines, line, column, text, new, **kind))
-        return number
-
-
-def _is_scale(old: ast.expr, new: ast.expr, context: Context) -> bool:
-    """Whether an alternative differs in a number or a constant factor, or takes the mean for the sum."""
-    if isinstance(old, ast.Constant):
-        return not context.is_index and isinstance(old.value, int | float) and not isinstance(old.value, bool)
-    if isinstance(old, ast.BinOp) and isinstance(old.op, ast.Mult | ast.Div):
-        return isinstance(old.left, ast.Constant) or isinstance(old.right, ast.Constant)
-    calls = [each for each in (old, new) if isinstance(each, ast.Call)]
-    return sorted(each.func.attr for each in calls if isinstance(each.func, ast.Attribute)) == ["mean", "sum"]
-
-
-def _is_on(number: int) -> ast.expr:
-    return ast.Compare(ast.Name(ON, ast.Load()), [ast.Eq()], [ast.Constant(number)])
-
-
-def _readable(node: ast.AST) -> ast.AST:
-    """A node that can be written as code: a slice only inside of brackets."""
-    return ast.Tuple([node], ast.Load()) if isinstance(node, ast.Slice) else node
+        now = self.switch(old, self.edited(value), [ast.UnaryOp(ast.USub(), old)])
+        return self.switch(old, now, additions(old, shape, self.context), is_added=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from backprop.check.entry import Entry, worst_entries
 from backprop.check.lines.causes import causes, pattern
-from backprop.check.lines.edits import Edit
+from backprop.check.lines.expressions import Edit
 from backprop.check.lines.repair import Repair
 from backprop.check.lines.result import Line
 from backprop.check.lines.search import Search

@@ -154,7 +154,6 @@ def search(
     rng: np.random.Generator | None = None,
 ) -> Lines:
     """Put probes into the sources, and into `also` where that can be; look for the wrong lines of the program."""
-
     own, start = list[Rounds](), program.budget.used
 
     def begin(sites: Mapping[int, Site], rng: np.random.Generator) -> Lines:
@@ -169,8 +168,20 @@ def search(
         lines = with_probes(begin, program, sources, also, rng)
         if lines.note or not own[0].wrong:
             return lines
+        before, given = program.budget.used, program.budget.limit
         own[0].mend([*sources, *also])
-        return with_probes(look, program, sources, also, rng)
+        program.budget.limit = min(given, start + _MOST_RUNS + program.budget.used - before)
+        lines = with_probes(look, program, sources, also, rng)
+    if lines.note == too_few(program) and program.budget.limit < given:
+        lines = replace(
+            lines, note=f"The search ended after {lines.calls} calls: there may be several mistakes."
+        )
+    program.budget.limit = given
+    return lines
+
+
+_MOST_RUNS = 2000
+"""Calls beside those with edits: with more of them more lines are named, and a smaller share of these are wrong."""
 
 
 def with_probes(

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from backprop.check.lines.edits import Edit, edited, switched_on
+from backprop.check.lines.edits import edited, switched_on
 from backprop.check.lines.events import Recorder
+from backprop.check.lines.expressions import Edit
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.scopes import Place, scopes_of
 from backprop.check.lines.search import Search

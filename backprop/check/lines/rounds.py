@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from backprop.check.lines.choose import chosen
-from backprop.check.lines.edits import Edit
 from backprop.check.lines.events import Change, Event, put
 from backprop.check.lines.explain import explain, line_of_edit
+from backprop.check.lines.expressions import Edit
 from backprop.check.lines.groups import Group
 from backprop.check.lines.mending import Moved, mending, moved_by_lines
 from backprop.check.lines.overwriting import overwriting

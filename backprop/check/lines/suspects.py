@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from backprop.check.lines.edits import Edit
 from backprop.check.lines.events import Event
+from backprop.check.lines.expressions import Edit
 from backprop.check.lines.groups import Group
 from backprop.check.lines.result import Line
 from backprop.check.lines.scopes import Place
