@@ -188,5 +188,5 @@ class _Editor(Expressions, ast.NodeTransformer):
         shape = next(
             (self.shapes[key] for n in self.lines if (key := (self.path, n, name)) in self.shapes), None
         )
-        now = self.switch(old, self.edited(value), [ast.UnaryOp(ast.USub(), old)])
+        now = self.switch(old, self.edited(value), [ast.UnaryOp(ast.USub(), old)], is_scale=True)
         return self.switch(old, now, additions(old, shape, self.context), is_added=True)

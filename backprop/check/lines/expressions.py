@@ -26,7 +26,7 @@ class Edit:
 
     place: of the statement; lines: all of its lines. line, column: where the change is; old, new: its code before and
     after. is_added: whether something is put in, where other edits replace a part by another. is_scale: whether only
-    a constant factor changes: a number, a sum for a mean; or, known after a trial, that of the wrong tensors.
+    a constant factor changes: a sign, a number, a sum for a mean; or, known after a trial, that of the wrong tensors.
     """
 
     number: int
