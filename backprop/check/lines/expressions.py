@@ -106,7 +106,8 @@ class Expressions:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         if isinstance(node.func, ast.Attribute):
             node.func.value = self._owner(node.func.value)
-        node.args = [self.edited(each, is_factor=name in PRODUCTS, is_index=False) for each in node.args]
+        counts = isinstance(node.func, ast.Name) and node.func.id == "range"
+        node.args = [self.edited(each, is_factor=name in PRODUCTS, is_index=counts) for each in node.args]
         for each in node.keywords:
             each.value = (
                 each.value if each.arg == "out" else self.edited(each.value, is_factor=False, is_index=True)

@@ -47,10 +47,11 @@ def choice(
         else:
             is_said = rank == 3 or any(at[number] is each for each in alike)
         return None if is_said else alike[-1], number
+    if rank == 1 and len(found) == 1:
+        return None, number
     end = min((search.order.get(event, np.inf) for event, _ in found.values()), default=np.inf)
     earlier = (e for e in alike if _order(e, search) < end and not _is_own_derivative(e, search))
-    is_said = number is not None or (rank == 1 and len(found) == 1)
-    return next(earlier, None if is_said else suspects[0]), number
+    return next(earlier, None if number is not None else suspects[0]), number
 
 
 def is_sure(edit: Edit, search: Search) -> bool:
