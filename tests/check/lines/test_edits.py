@@ -7,7 +7,7 @@ import pytest
 
 from backprop.check.lines import find_lines
 
-RIGHT = '''
+RIGHT = """
 import numpy as np
 
 
@@ -39,7 +39,7 @@ def step(p, X, y):
     dW = X.T @ dz
     dW = dW + 0.2 * p["W"]
     return loss, {"W": dW, "b": dz.sum(axis=0), "v": h.T @ r / count}
-'''
+"""
 
 
 def example():
@@ -64,7 +64,11 @@ def lines_of(source, folder):
         ("count = n", "count = m", "m should be n. With that W, b and v are right."),
         ("gate = 1 - h**2", "gate = 1 - h", "h should be h ** 2. With that W and b are right."),
         ("gate = 1 - h**2", "gate = 1 - z**2", "z should be h. With that W and b are right."),
-        ("gate = 1 - h**2", "gate = 1 + h**2", "1 + h ** 2 should be 1 - h ** 2. With that W and b are right."),
+        (
+            "gate = 1 - h**2",
+            "gate = 1 + h**2",
+            "1 + h ** 2 should be 1 - h ** 2. With that W and b are right.",
+        ),
     ],
 )
 def test_a_value_that_is_no_derivative_is_named_with_what_it_should_be(right, wrong, said, tmp_path):
