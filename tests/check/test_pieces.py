@@ -184,7 +184,7 @@ PIECES = {
     },
     characters: {"next": {"unknown"}},  # the line is named
     lstm: {"cell": {"upstream-ignored"}, "gate": {"local-derivative"}},
-    engine: {"overwritten": {"steps-not-summed"}},
+    engine: {"overwritten": {"unknown"}},  # what is changed for a trial is the condition of the slip itself
     gaussian_process: {"log": {"log-parameter"}, "half": {"constant-factor"}},
     **MODELS,
 }
