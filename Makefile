@@ -33,6 +33,7 @@ reference: $(VENV)/installed-report-memory-peers
 	$(BIN)/python tools/parts.py --threads 2 --batch 128 --batch 512 --out results/reference/parts-two-threads.md
 	$(BIN)/python tools/training_targets.py --data mnist --out results/reference/training --fresh
 	$(BIN)/python tools/training_peers.py --data mnist --threads 1 --threads 2 --out results/reference/training --fresh
+	$(BIN)/python tools/training_parts.py --data mnist --out results/reference/training/parts.md
 	$(BIN)/python tools/commands.py --tests --out results/reference/commands.json --fresh
 	$(BIN)/backprop accuracy --peers --out results/reference/accuracy --fresh
 	$(BIN)/backprop run --suite default --time-budget 90s --out results/reference --fresh

@@ -156,6 +156,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
         row for row in libraries(path.parent) if "mean" in row["÷ the fastest library"]
     ),
     "results/reference/parts.md": lambda path: path.read_text(encoding="utf-8"),
+    "results/reference/training/parts.md": lambda path: path.read_text(encoding="utf-8"),
     "results/reference/parts-two-threads.md": lambda path: path.read_text(encoding="utf-8"),
     "results/reference/compare": comparison,
     "results/reference/report.md": lambda path: ranked(path.parent),
@@ -166,7 +167,9 @@ TABLES: dict[str, Callable[[Path], str]] = {
     ],
     "results/reference/layers": lambda folder: layer_tables.networks(cells_of(folder)),
     "results/reference/layers/records.jsonl": lambda path: layer_tables.rungs(cells_of(path.parent)),
-    "results/reference/check/lines.md": lambda path: path.read_text(encoding="utf-8").split("\n\n")[-1],
+    "results/reference/check/lines.md": lambda path: "\n\n".join(
+        path.read_text(encoding="utf-8").split("\n\n")[-2:]
+    ),
     "results/reference/check/suite.json": planted,
     "results/reference/check/campaign.txt": campaign,
     "results/reference/training/targets.json": learning,

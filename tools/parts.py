@@ -203,14 +203,17 @@ def parts_of(strategy_name: str, scenario: Scenario, data: str, seconds: float) 
     return last
 
 
-def rows_of(parts: Parts, flops_per_s: float, bytes_per_s: float) -> list[dict[str, str]]:
-    """One row a part that takes more than a hundredth of the call, and one for all others, as text."""
+def rows_of(
+    parts: Parts, flops_per_s: float, bytes_per_s: float, whole: str = "the call"
+) -> list[dict[str, str]]:
+    """One row a part that takes more than a hundredth of the whole, and one for all others, as text."""
     from backprop.bench import units
 
     total = sum(part.ns for part in parts.values())
     shown = {f"{phase}: {kind}": part for (phase, kind), part in parts.items() if part.ns > total / 100}
-    shown["all smaller parts"] = _sum(part for part in parts.values() if part.ns <= total / 100)
-    shown["the call"] = _sum(parts.values())
+    if len(shown) < len(parts):
+        shown["all smaller parts"] = _sum(part for part in parts.values() if part.ns <= total / 100)
+    shown[whole] = _sum(parts.values())
     return [
         {
             "part": name,
