@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backprop.check.lines.scopes import Likeness, Scope
@@ -49,17 +49,8 @@ _MATH = {"tanh", "exp", "log", "sqrt", "sin", "cos", "abs", "sign", "square", "l
 _MOST_FUNCTIONS = 6
 
 
-@dataclass(frozen=True)
-class Ingredients:
-    """What a source is made of; a slip often lacks what stands elsewhere in it. The fields are those of `Context`."""
-
-    functions: Sequence[str] = field(default_factory=list)
-    own: Sequence[str] = field(default_factory=list)
-    factors: Sequence[tuple[ast.operator, ast.expr]] = field(default_factory=list)
-
-
-def ingredients(tree: ast.Module) -> Ingredients:
-    """The functions of one argument and the factors of a source."""
+def context_of(tree: ast.Module) -> Context:
+    """The context that all expressions of a source share; a slip often lacks what stands elsewhere in the source."""
     defined = {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
     for one in tree.body:  # a name that a function gives to something else does not mean the function there
         defined -= {
@@ -82,7 +73,12 @@ def ingredients(tree: ast.Module) -> Ingredients:
         is_named = isinstance(by, ast.Name | ast.Constant)
         if isinstance(op, ast.Mult | ast.Div) and isinstance(by, ast.expr) and not is_named:
             factors[f"{type(op).__name__} {ast.unparse(by)}"] = op, copy.deepcopy(by)
-    return Ingredients(list(functions)[:_MOST_FUNCTIONS], list(own), list(factors.values()))
+    return Context(
+        Scope(),
+        functions=list(functions)[:_MOST_FUNCTIONS],
+        own=list(own),
+        factors=list(factors.values()),
+    )
 
 
 def _gives(node: ast.AST) -> bool:

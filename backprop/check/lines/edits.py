@@ -14,7 +14,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from backprop.check.lines.context import ingredients
+from backprop.check.lines.context import context_of
 from backprop.check.lines.events import hooks
 from backprop.check.lines.exchange import instrumented
 from backprop.check.lines.expressions import ON, Edit, Expressions, is_on
@@ -75,8 +75,7 @@ class _Editor(Expressions, ast.NodeTransformer):
 
     def of(self, tree: ast.Module) -> ast.Module:
         """The tree with edits."""
-        found = ingredients(tree)
-        self.context = self.context.within(**vars(found))
+        self.context = context_of(tree)
         changed: ast.Module = self.visit(tree)
         return changed
 

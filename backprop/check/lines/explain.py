@@ -66,7 +66,7 @@ def line_of_edit(edit: Edit, tensors: tuple[str, ...]) -> Line:
         tensors=tensors,
         should_be=edit.new,
         of=0,
-        message=f"{edit.old} should be {edit.new}. {evidence}",
+        message=f"{edit.old} should be {'left out' if edit.new == 'pass' else edit.new}. {evidence}",
         kind="unknown",
         evidence=evidence,
     )

@@ -127,9 +127,9 @@ class Expressions:
 
     def switch(self, old: ast.expr, now: ast.expr, others: Iterable[ast.expr], **kind: bool) -> ast.expr:
         """`now`, or one of the others where that is on."""
-        found, numbers, seen = now, list[int](), {ast.unparse(_readable(old))}
+        found, numbers, seen = now, list[int](), {written(old)}
         for each in others:
-            text = ast.unparse(_readable(each))
+            text = written(each)
             if text not in seen:
                 seen.add(text)
                 numbers.append(self.edit(old, text, **kind))
@@ -143,8 +143,7 @@ class Expressions:
         """The number of a new edit; kind: the last fields of `Edit`."""
         number = next(_NUMBERS)
         line, column = getattr(old, "lineno", self.place[1]), getattr(old, "col_offset", self.place[2])
-        text = ast.unparse(_readable(old))
-        self.edits.append(Edit(number, self.place, self.lines, line, column, text, new, **kind))
+        self.edits.append(Edit(number, self.place, self.lines, line, column, written(old), new, **kind))
         return number
 
 
@@ -163,6 +162,9 @@ def is_on(number: int) -> ast.expr:
     return ast.Compare(ast.Name(ON, ast.Load()), [ast.Eq()], [ast.Constant(number)])
 
 
-def _readable(node: ast.AST) -> ast.AST:
-    """A node that can be written as code: a slice only inside of brackets."""
-    return ast.Tuple([node], ast.Load()) if isinstance(node, ast.Slice) else node
+def written(node: ast.AST) -> str:
+    """A node as code: a slice in its brackets, and so the call of `slice` that stands for one."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "slice":
+        is_given = [not (isinstance(each, ast.Constant) and each.value is None) for each in node.args]
+        node = ast.Slice(*(each if given else None for each, given in zip(node.args, is_given, strict=True)))
+    return f"[{ast.unparse(node)}]" if isinstance(node, ast.Slice) else ast.unparse(node)

@@ -29,12 +29,16 @@ from backprop.check.result import GradientCheck
 from backprop.check.trees import copied
 from backprop.errors import CheckError
 
+MAX_CALLS, _MOST_RUNS = 4000, 2000
+"""The most calls of a search; and the most beside those with edits: with more of these more lines are named, and a
+smaller share of them are wrong."""
+
 
 def find_lines(
     function: Callable[..., Any],
     point: Any,
     *arguments: Any,
-    max_calls: int = 4000,
+    max_calls: int = MAX_CALLS,
     rng: np.random.Generator | None = None,
     source: Callable[..., Any] | None = None,
 ) -> Lines:
@@ -59,7 +63,7 @@ def find_lines_of_gradient(
     gradient: Callable[[Any], Any],
     point: Any,
     *,
-    max_calls: int = 4000,
+    max_calls: int = MAX_CALLS,
     rng: np.random.Generator | None = None,
 ) -> Lines:
     """The lines of `gradient` that are wrong, where it is to be the gradient of `function`: both are one program.
@@ -178,10 +182,6 @@ def search(
         )
     program.budget.limit = given
     return lines
-
-
-_MOST_RUNS = 2000
-"""Calls beside those with edits: with more of them more lines are named, and a smaller share of these are wrong."""
 
 
 def with_probes(

@@ -56,7 +56,8 @@ def mending(search: Search, moved: Moved, sources: Sequence[Callable[..., Any]])
         shapes[site.path, site.line, site.name] = value.shape
     scopes = scopes_of(sources, lambda: program.answer(Recorder()))
     with edited(sources, scopes, may_be_wrong, shapes) as edits:
-        if not _is_same(program.run(), truth.base):
+        unchanged = program.run()
+        if unchanged is None or not _has_same_loss(unchanged, truth.base):
             return []
         last = program.budget.used + min(int(_SHARE * program.budget.limit), program.budget.left)
         # A line that moves right tensors as well is less likely to be wrong, and one whose values are not known.
@@ -74,7 +75,7 @@ def _mended(edit: Edit, program: Program, search: Search) -> Edit | None:
     truth = search.truth
     with switched_on(edit):
         outcome = program.run()
-    if outcome is None or abs(outcome.loss - truth.base.loss) > _SAME_LOSS * abs(truth.base.loss):
+    if outcome is None or not _has_same_loss(outcome, truth.base):
         return None
     if not all(np.all(np.isfinite(each)) for each in outcome.gradient.values()):
         return None
@@ -94,8 +95,8 @@ def _is_multiple(new: Outcome, old: Outcome, names: Iterable[str]) -> bool:
     return bool(np.max(np.abs(after - factor * before)) <= _ROUNDINGS * old.eps * np.max(np.abs(after)))
 
 
-def _is_same(outcome: Outcome | None, base: Outcome) -> bool:
-    return outcome is not None and abs(outcome.loss - base.loss) <= _SAME_LOSS * abs(base.loss)
+def _has_same_loss(outcome: Outcome, base: Outcome) -> bool:
+    return abs(outcome.loss - base.loss) <= _SAME_LOSS * abs(base.loss)
 
 
 def _without_probes(program: Program, base: Outcome) -> Program:

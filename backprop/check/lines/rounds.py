@@ -22,7 +22,7 @@ from backprop.check.lines.repair import Repair, Target
 from backprop.check.lines.result import Line
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site
-from backprop.check.lines.suspects import choice, is_sure
+from backprop.check.lines.suspects import choice, inside, is_sure
 from backprop.check.lines.truth import Truth
 from backprop.check.oracle import OutOfCalls
 from backprop.errors import CheckError
@@ -108,8 +108,7 @@ class Rounds:
         if not is_only or self.first is None or not is_sure(self.edits[0], self.first):
             return False
         edit, sides = self.edits[0], self.first.sides
-        inside = [g for g in sides.backward if g.site.path == edit.place[0] and g.site.line in edit.lines]
-        own = replace(self.first, sides=replace(sides, backward=inside))
+        own = replace(self.first, sides=replace(sides, backward=inside(edit, self.first)))
         known = [each for each in chosen(self._some(own.repairs(), _KEPT), own) if each.tensors >= own.wrong]
         known = [each for each in known if each.site.line in edit.lines]
         if known:

@@ -59,6 +59,11 @@ def is_sure(edit: Edit, search: Search) -> bool:
     return edit.rank == 0 and _event(edit, search) is not None and not _is_own_derivative(edit, search)
 
 
+def inside(edit: Edit, search: Search) -> list[Group]:
+    """The groups of the backward pass in the statement of an edit."""
+    return [g for g in search.sides.backward if g.site.path == edit.place[0] and g.site.line in edit.lines]
+
+
 def _says_why(lines: Iterable[Line]) -> bool:
     """Whether none of the lines found by their values is a last resort: what is handed back, or solved for."""
     return not any(line.source.startswith("return") or line.should_be.startswith("a value") for line in lines)
@@ -83,7 +88,7 @@ def _order(edit: Edit, search: Search) -> float:
 
 def _groups(edit: Edit, search: Search) -> list[Group]:
     """What a statement assigns, or computes."""
-    groups = [g for g in search.sides.backward if g.site.path == edit.place[0] and g.site.line in edit.lines]
+    groups = inside(edit, search)
     return [g for g in groups if g.site.name] or groups
 
 

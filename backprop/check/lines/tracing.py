@@ -13,7 +13,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.calls import step_of
 from backprop.check.lines.events import Event, put
-from backprop.check.lines.find import begun, search, too_few, with_probes
+from backprop.check.lines.find import MAX_CALLS, begun, search, too_few, with_probes
 from backprop.check.lines.groups import Group
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line, Lines
@@ -30,7 +30,7 @@ def trace_lines(
     function: Callable[..., Any],
     point: Any,
     *arguments: Any,
-    max_calls: int = 4000,
+    max_calls: int = MAX_CALLS,
     rng: np.random.Generator | None = None,
     source: Callable[..., Any] | None = None,
 ) -> Trace:

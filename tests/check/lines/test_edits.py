@@ -1,11 +1,14 @@
 """A line whose value is the derivative by nothing is found by an edit of its code that makes the gradient right."""
 
+import ast
 import importlib.util
 
 import numpy as np
 import pytest
 
 from backprop.check.lines import find_lines
+from backprop.check.lines.explain import line_of_edit
+from backprop.check.lines.expressions import Edit, written
 
 RIGHT = """
 import numpy as np
@@ -105,3 +108,15 @@ def test_what_the_code_holds_is_not_changed_by_an_edit(tmp_path):
     (line,) = find_lines(step, np.array([0.3, 0.5, 0.7]))
     assert line.source == "dw = np.cos(kept) * kept"
     np.testing.assert_array_equal(data, before)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [("slice(n, None, None)", "[n:]"), ("slice(None, None, -1)", "[::-1]"), ("h.T", "h.T")]
+)
+def test_an_edit_is_written_as_code_is(code, said):
+    assert written(ast.parse(code, mode="eval").body) == said
+
+
+def test_a_statement_too_many_should_be_left_out():
+    edit = Edit(0, ("mine.py", 3, 4), (3,), 3, 4, "dw += w", "pass")
+    assert line_of_edit(edit, ("w",)).message == "dw += w should be left out. With that w is right."
