@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from backprop.blas import limited_to
 from backprop.check.answers import value_and_gradient
 from backprop.check.calls import step_of, with_point
 from backprop.check.kinds import Finding, found
-from backprop.check.lines.exchange import functions_kept, instrumented
+from backprop.check.lines.events import Event
+from backprop.check.lines.exchange import Exchange, functions_kept, instrumented
 from backprop.check.lines.explain import MENDED
+from backprop.check.lines.probes import instrument
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.rounds import NO_LINE, Rounds
@@ -158,24 +161,35 @@ def search(
     rng: np.random.Generator | None = None,
 ) -> Lines:
     """Put probes into the sources, and into `also` where that can be; look for the wrong lines of the program."""
+    with functions_kept():
+        return search_in(program, partial(instrumented, sources, also), rng)
+
+
+def search_in(
+    program: Program,
+    exchange: Exchange,
+    rng: np.random.Generator | None = None,
+    events: Mapping[str, Event] | None = None,
+) -> Lines:
+    """Look for the wrong lines of a program whose code is exchanged; events: as of `Rounds`."""
     own, start = list[Rounds](), program.budget.used
 
     def begin(sites: Mapping[int, Site], rng: np.random.Generator) -> Lines:
-        own.append(Rounds(program, begun(program, sites), sites, rng))
+        own.append(Rounds(program, begun(program, sites), sites, rng, events))
         own[0].begin()
         return Lines(())
 
     def look(*_: Any) -> Lines:
         return found_from(own[0], start)
 
-    with functions_kept():
-        lines = with_probes(begin, program, sources, also, rng)
-        if lines.note or not own[0].wrong:
-            return lines
-        before, given = program.budget.used, program.budget.limit
-        own[0].mend([*sources, *also])
+    lines = with_probes(begin, program, exchange, rng)
+    if lines.note or not own[0].wrong:
+        return lines
+    before, given = program.budget.used, program.budget.limit
+    own[0].mend(exchange)
+    if events is None:
         program.budget.limit = min(given, start + _MOST_RUNS + program.budget.used - before)
-        lines = with_probes(look, program, sources, also, rng)
+    lines = with_probes(look, program, exchange, rng)
     if lines.note == too_few(program) and program.budget.limit < given:
         lines = replace(
             lines, note=f"The search ended after {lines.calls} calls: there may be several mistakes."
@@ -187,18 +201,17 @@ def search(
 def with_probes(
     look: Callable[[Mapping[int, Site], np.random.Generator], Lines],
     program: Program,
-    sources: Sequence[Callable[..., Any]],
-    also: Sequence[Callable[..., Any]],
+    exchange: Exchange,
     rng: np.random.Generator | None,
 ) -> Lines:
-    """What `look` finds while there are probes in the sources; why nothing can be found, as a note."""
+    """What `look` finds while there are probes in the code; why nothing can be found, as a note."""
     if any(leaf.is_complex for leaf in program.structure.leaves):
         return Lines(
             (), note="The point has complex numbers; expected real ones, to look for the wrong line."
         )
     start = program.budget.used
     try:
-        with limited_to(1), instrumented(sources, also) as sites:
+        with limited_to(1), exchange(instrument) as sites:
             return look(sites, np.random.default_rng(0) if rng is None else rng)
     except CheckError as error:
         return Lines((), note=str(error), calls=program.budget.used - start)

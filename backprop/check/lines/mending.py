@@ -8,7 +8,7 @@ dh = -dy would mend the same sign.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from backprop.check.lines.edits import edited, switched_on
 from backprop.check.lines.events import Recorder
+from backprop.check.lines.exchange import Exchange
 from backprop.check.lines.expressions import Edit
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.scopes import Place, scopes_of
@@ -31,10 +32,10 @@ Moved = Mapping[tuple[str, int], frozenset[str] | None]
 """By line of the backward pass the tensors that depend on its values; None where that is not known."""
 
 
-def mending(search: Search, moved: Moved, sources: Sequence[Callable[..., Any]]) -> list[Edit]:
+def mending(search: Search, moved: Moved, exchange: Exchange) -> list[Edit]:
     """The edits that make all wrong tensors right; those that put something in only where there are no others.
 
-    To be called while the sources have no probes.
+    To be called while the code has no probes.
     """
     truth, wrong = search.truth, search.wrong
     program = _without_probes(truth.program, truth.base)
@@ -54,8 +55,8 @@ def mending(search: Search, moved: Moved, sources: Sequence[Callable[..., Any]])
     for event, value in truth.base.values.items():
         site = search.sites[event[0]]
         shapes[site.path, site.line, site.name] = value.shape
-    scopes = scopes_of(sources, lambda: program.answer(Recorder()))
-    with edited(sources, scopes, may_be_wrong, shapes) as edits:
+    scopes = scopes_of(exchange, lambda: program.answer(Recorder()))
+    with edited(exchange, scopes, may_be_wrong, shapes) as edits:
         unchanged = program.run()
         if unchanged is None or not _has_same_loss(unchanged, truth.base):
             return []

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from backprop.check.lines.choose import chosen
 from backprop.check.lines.events import Change, Event, put
+from backprop.check.lines.exchange import Exchange
 from backprop.check.lines.explain import explain, line_of_edit
 from backprop.check.lines.expressions import Edit
 from backprop.check.lines.groups import Group
@@ -86,11 +86,11 @@ class Rounds:
         except OutOfCalls:
             self.is_stopped = True
 
-    def mend(self, sources: Sequence[Callable[..., Any]]) -> None:
-        """Look for edits that make all wrong tensors right, while the sources have no probes."""
+    def mend(self, exchange: Exchange) -> None:
+        """Look for edits that make all wrong tensors right, while the code has no probes."""
         if self.first is not None:
             with contextlib.suppress(OutOfCalls):
-                self.edits = mending(self.first, self.moved, sources)
+                self.edits = mending(self.first, self.moved, exchange)
 
     def run(self) -> None:
         """Look for the lines."""

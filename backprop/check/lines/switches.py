@@ -101,7 +101,7 @@ def switched(sources: Sequence[Callable[..., Any]], switches: Switches) -> Itera
         yield sites
 
 
-def _with_switches(source: str, path: str) -> tuple[ast.Module, dict[int, Site]]:
+def _with_switches(source: str, path: str, _: str) -> tuple[ast.Module, dict[int, Site]]:
     """The syntax tree of a source with its switches, and their sites."""
     sites: dict[int, Site] = {}
     tree: ast.Module = _Switches(path, sites).visit(ast.parse(source))

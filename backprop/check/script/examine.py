@@ -21,27 +21,33 @@ from backprop.arrays import Array
 from backprop.check.evidence import FEWEST_CALLS, gather
 from backprop.check.failures import UserError, user_error
 from backprop.check.lines.events import array_of, probes
+from backprop.check.lines.find import search_in, too_few
 from backprop.check.lines.program import Program
 from backprop.check.lines.result import Lines
-from backprop.check.lines.rounds import Rounds
 from backprop.check.lines.trace import Step
 from backprop.check.lines.tracing import steps_of
+from backprop.check.lines.truth import DIRECTIONS, Truth
 from backprop.check.look import probe
 from backprop.check.oracle import Budget, FunctionOracle, OutOfCalls
 from backprop.check.points import Structure, structure_of
 from backprop.check.report import report
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
-from backprop.check.script.program import Code, Script, flat, seed_random
-from backprop.check.script.result import ScriptCheck, Variable
-from backprop.check.script.source import Cell, changed, run_cell, slices
+from backprop.check.script.code import Code, changed, slices
+from backprop.check.script.program import Script, flat, seed_random
+from backprop.check.script.result import ScriptCheck, Variable, shown_place
+from backprop.check.script.source import Cell, run_cell
+from backprop.check.script.training import training_loops
 from backprop.check.script.variables import choose_values, gradients_by_name
-from backprop.check.words import describe
+from backprop.check.words import describe, listed
 from backprop.errors import CheckError, shown
 
 _IF_RIGHT, _THOROUGH, _MOST_CALLS = 300, 2000, 20_000
 """Runs that suffice for a right script, however many variables it has; of a thorough check; of a search for lines."""
 _IN_LOOP = (
     "The loss depends on gradients of earlier passes; for the wrong line check a script with a single pass."
+)
+_FIRST_TURN = (
+    "The loop{1} of {0} train{2}: what is checked is {3} first turn, with the loss and the gradients of it."
 )
 _SHARE = 0.4
 """Of the time that is left: for the search for lines, and for a thorough check."""
@@ -78,7 +84,7 @@ def examine(
         raise CheckError(
             f"{target} computes nothing that is called a gradient; expected dx, d_x, grad_x or x_grad beside x."
         )
-    script = _repeatable(code, names, blank, first, loss, dict(gradients), target)
+    script = _script(code, names, blank, first, loss, gradients, target)
     rng = np.random.default_rng(0)
     begun, chosen = time.monotonic(), choose_values(script, rng)
     if not script.gradients:
@@ -94,7 +100,15 @@ def examine(
             f"expected a smaller problem, or a longer time limit than {seconds:g} s."
         )
     check, found = _judged(script, calls, rng, chosen.is_loop)
-    notes = [*chosen.notes, found.note] if found.note else chosen.notes
+    notes = []
+    if script.limits:
+        loops = [shown_place(*code.cell_of(each), target) for each in script.limits]
+        notes.append(
+            _FIRST_TURN.format(listed(loops), *(("s", "", "their") if len(loops) > 1 else ("", "s", "its")))
+        )
+        with probes(None):
+            value = float(np.reshape(script.run({})[0], ()))
+    notes += [*chosen.notes, found.note] if found.note else chosen.notes
     left_out = [f"{cell.name}, line {', '.join(map(str, cell.left_out))}" for cell in cells if cell.left_out]
     if left_out:
         notes.append(f"Lines for IPython alone are left out: {'; '.join(left_out)}.")
@@ -150,20 +164,30 @@ def _loss(values: Mapping[str, Any], loss: str, assigned: set[str]) -> float:
     return value
 
 
-def _repeatable(
+def _script(
     code: Code,
     names: dict[str, Any],
     blank: dict[str, Any],
     first: Mapping[str, Any],
     loss: str,
-    gradients: dict[str, str],
+    gradients: Mapping[str, str],
     target: str,
 ) -> Script:
-    """The fewest statements that give the same loss and gradients; raises where not even all of them do."""
+    """The fewest statements that give the same loss and gradients; raises where not even all of them do.
+
+    Of loops that train it is the first turn. first: the loss and the gradients that the script gave as it stands.
+    """
+    wanted = {loss, *(each.partition("[")[0] for each in gradients.values())}
+    few, more, all_ = (
+        Script(code, kept, names, loss, dict(gradients)) for kept in slices(code.statements, wanted)
+    )
+    loops = training_loops(more, blank)
     error: CheckError | UserError | None = None
-    for kept in slices(code.statements, {loss, *(each.partition("[")[0] for each in gradients.values())}):
+    if loops:
+        first = {}
+    for script in [all_, few, more, all_] if loops else [few, more, all_]:
+        script.limits = dict.fromkeys(loops, 1)
         try:
-            script = Script(code, kept, names, loss, gradients)
             script.start(blank)
             with probes(None):
                 own_loss, own = script.run({})
@@ -171,6 +195,9 @@ def _repeatable(
             error = user_error(raised, f"{target} could not be run a second time")
             continue
         pairs = {loss: own_loss, **{gradients[name]: each for name, each in own.items()}}
+        if not first:
+            first = pairs
+            continue
         differ = [name for name, again in pairs.items() if not _equal(again, first[name])]
         if not differ:
             return script
@@ -219,29 +246,25 @@ def _searched(
     program: Program, script: Script, check: GradientCheck, rng: np.random.Generator
 ) -> tuple[Lines, tuple[TensorCheck, ...]]:
     """The wrong lines of a script, and the verdicts that the search has come to."""
-    try:
-        program.widen()
-        base = program.run(wanted=None)
-        if base is None:
-            return Lines(()), ()
-        rounds = Rounds(program, base, script.code.sites, rng, script.events)
-        truth = rounds.truth
-        errors = {name: truth.error(name) for name in script.gradients}
-    except OutOfCalls:
-        return Lines((), note=_TOO_LONG), ()
-    rounds.run()
-    left = [name for name in rounds.wrong if not any(name in line.tensors for line in rounds.lines)]
-    note = _IN_TURN if program.believed and len(rounds.lines) > 1 else ""
-    if left:
-        nowhere = f"No line was found that makes {script.gradients[left[0]]} wrong."
-        note = _STOPPED if rounds.lines else nowhere
-    tensors = []
+    lines = search_in(program, script.exchanged, rng, script.events)
+    if not lines.wrong:
+        return lines, ()
+    note = _IN_TURN if program.believed and len(lines.lines) > 1 else ""
+    if lines.unplaced:
+        nowhere = f"No line was found that makes {script.gradients[lines.unplaced[0]]} wrong."
+        note = _STOPPED if lines.lines else nowhere
+    note = _TOO_LONG if lines.note == too_few(program) else note
+    unrepaired = replace(
+        program, repaired={}, added={}, believed={}, budget=Budget(1 + 2 * DIRECTIONS * len(check.tensors))
+    )
+    base = unrepaired.run()
+    assert base is not None
+    truth, tensors = Truth(unrepaired, base, rng), []
     for one in check.tensors:
-        verdict: Verdict = "wrong" if one.name in rounds.wrong else "right"
-        seen = replace(one, verdict=verdict, error=errors[one.name], tolerance=truth.rtol, worst=())
-        tensors.append(seen)
-    note = _TOO_LONG if rounds.is_stopped else note
-    return Lines(tuple(rounds.lines), rounds.wrong, tuple(left), note), tuple(tensors)
+        verdict: Verdict = "wrong" if one.name in lines.wrong else "right"
+        error = truth.error(one.name)
+        tensors.append(replace(one, verdict=verdict, error=error, tolerance=truth.rtol, worst=()))
+    return replace(lines, note=note), tuple(tensors)
 
 
 _TOO_LONG = "The search for lines was not ended in time; expected a longer time limit."
