@@ -72,6 +72,9 @@ def _beside(node: ast.expr) -> Iterator[ast.expr]:
 def _transposed(node: ast.expr, seen: Likeness, context: Context) -> Iterator[ast.expr]:
     if context.is_factor and (seen is None or len(seen[1]) == 2):
         yield ast.Attribute(node, "T", ast.Load())
+    elif context.is_factor and seen is not None and len(seen[1]) > 2 and seen[1][-1] == seen[1][-2]:
+        swapped = ast.Attribute(node, "swapaxes", ast.Load())
+        yield ast.Call(swapped, [ast.Constant(-1), ast.Constant(-2)], [])
 
 
 def _attribute(node: ast.Attribute, context: Context) -> Iterator[ast.expr]:

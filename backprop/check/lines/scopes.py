@@ -79,10 +79,9 @@ def _members(value: Any) -> dict[Any, Likeness]:
     return {}
 
 
-def _with_scopes(source: str, path: str, _: str) -> tuple[ast.Module, dict[int, Site]]:
+def _with_scopes(tree: ast.Module, path: str, _: str) -> tuple[ast.Module, dict[int, Site]]:
     """The tree of a source that shows the variables before each of its statements."""
-    tree = _Scopes(path).visit(ast.parse(source))
-    return ast.fix_missing_locations(tree), {}
+    return ast.fix_missing_locations(_Scopes(path).visit(tree)), {}
 
 
 class _Scopes(ast.NodeTransformer):
