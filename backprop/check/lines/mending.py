@@ -155,12 +155,14 @@ def moved_by_lines(search: Search) -> Moved:
     """
     found: dict[tuple[str, int], frozenset[str] | None] = {}
     shapes, right = search.truth.shapes, _right_lines(search)
+    lost = any(name not in search.truth.base.gradient for name in search.wrong)  # nothing is seen to move it
     for group in search.sides.backward:
         key = group.site.path, group.site.line
         before = found.get(key, frozenset())
         ahead = search.responses.random_run(group.events, shapes(group.events))[1]
         is_moved = ahead is None or any(search.truth.differs(ahead, name) for name in search.wrong)
         is_known = not is_moved or search.response(group.events, shapes(group.events)) is not None
+        is_known &= not lost
         moved = frozenset(search.moved(group)) if is_known else None
         found[key] = None if before is None or moved is None else before | moved
     return {line: frozenset() if line in right else moved for line, moved in found.items()}

@@ -37,7 +37,7 @@ from backprop.check.script.program import Script, flat, seed_random
 from backprop.check.script.result import ScriptCheck, Variable, shown_place
 from backprop.check.script.source import Cell, run_cell
 from backprop.check.script.training import training_loops
-from backprop.check.script.variables import choose_values, gradients_by_name
+from backprop.check.script.variables import Chosen, choose_values, gradients_by_name, meant_otherwise
 from backprop.check.words import describe, listed
 from backprop.errors import CheckError, shown
 
@@ -99,7 +99,7 @@ def examine(
             f"A run of {target} from its first variable on takes {each_s:.2g} s, and a check takes some hundred; "
             f"expected a smaller problem, or a longer time limit than {seconds:g} s."
         )
-    check, found = _judged(script, calls, rng, chosen.is_loop)
+    check, found = _judged(script, calls, rng, chosen)
     notes = []
     if script.limits:
         loops = [shown_place(*code.cell_of(each), target) for each in script.limits]
@@ -223,7 +223,7 @@ def _first_entry(value: Any) -> str:
 
 
 def _judged(
-    script: Script, calls: int, rng: np.random.Generator, is_loop: bool
+    script: Script, calls: int, rng: np.random.Generator, chosen: Chosen
 ) -> tuple[GradientCheck, Lines]:
     """The verdicts, and the wrong lines.
 
@@ -235,8 +235,13 @@ def _judged(
         check = _verdicts(script, structure, x, min(calls, _IF_RIGHT), rng)
         if check.verdict == "right":
             return check, Lines(())
+        if notes := meant_otherwise(script, rng):
+            chosen.notes += notes
+            return _judged(script, calls, rng, chosen)
         program = Program(script, structure, x, (), Budget(calls))
-        lines, tensors = (Lines((), note=_IN_LOOP), ()) if is_loop else _searched(program, script, check, rng)
+        lines, tensors = (
+            (Lines((), note=_IN_LOOP), ()) if chosen.is_loop else _searched(program, script, check, rng)
+        )
         if lines.wrong:
             return replace(check, tensors=tensors), lines
         return _verdicts(script, structure, x, min(calls, _THOROUGH), rng), lines
@@ -259,7 +264,7 @@ def _searched(
     )
     base = unrepaired.run()
     assert base is not None
-    truth, tensors = Truth(unrepaired, base, rng), []
+    truth, tensors = Truth(unrepaired, base, np.random.default_rng(0)), []
     for one in check.tensors:
         verdict: Verdict = "wrong" if one.name in lines.wrong else "right"
         error = truth.error(one.name)

@@ -140,7 +140,7 @@ class Script:
         self._replace(running.start)
         for name in running.copied:
             with contextlib.suppress(Exception):  # of what cannot be copied, such as a module
-                self.names[name] = deepcopy(running.start[name], memo)
+                self.names[name] = _widened(deepcopy(running.start[name], memo), wide)
         if running.random:
             _set_random_state(running.random)
         with _by_hand():
@@ -162,14 +162,13 @@ class Script:
 
     def _shift(self, number: int, value: Any) -> Any:
         """A value as it is, or moved: a new one where it is made, the array itself where that was changed."""
+        is_new = self.code.sites[number].role == "value"
+        value = _widened(value, self._wide) if is_new else value
         array = array_of(value) if number in self._moved else None
         if array is None:
             return value
         event = number, self._counts[number]
         self._counts[number] += 1
-        is_new = self.code.sites[number].role == "value"
-        if self._wide is not None and is_new and array.ndim and event in self._moves:
-            value = value.double() if hasattr(value, "double") else value.astype(self._wide)
         move = self._moves.get(event, 0)
         if not np.any(move):
             return value
@@ -182,6 +181,14 @@ class Script:
         place = value.detach() if hasattr(value, "detach") else value
         place += move
         return value
+
+
+def _widened(value: Any, wide: DType | None) -> Any:
+    """An array or tensor in a wider dtype; anything else as it is."""
+    array = None if wide is None else array_of(value)
+    if array is None or not array.ndim or array.dtype.itemsize >= np.dtype(wide).itemsize:
+        return value
+    return value.double() if hasattr(value, "double") else value.astype(wide)
 
 
 def _bytes(value: Any) -> bytes | None:

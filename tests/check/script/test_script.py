@@ -83,7 +83,7 @@ def test_in_the_exercise_the_three_lines_are_named_and_every_wrong_gradient_is_p
     assert because["logprobs"] is None
     assert [because[name] for name in ("total", "logits", "hpre", "gain", "diff2", "C")] == [0, 0, 1, 1, 2, 2]
     text = str(dataclasses.replace(found, target="exercise.ipynb"))
-    assert "8.6e-01  cell 5, line 8\n" in text
+    assert "3.4e-01  cell 5, line 8\n" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -201,8 +201,18 @@ WRONG_ONES = {
         SCRIPT.replace("dW = ", "grads = {'h': dh}\ngrads['W'] = 2 * "),
         "grads['W'] = 2 * x.T @ (dh * (1 - h**2))",
     ),
+    "a sum over all axes": (
+        SCRIPT.replace("x @ W)", "x @ W + b)").replace("h = ", "b = np.zeros(2)\nh = ", 1)
+        + "db = (dh * (1 - h**2)).sum()\n",
+        "db = (dh * (1 - h**2)).sum()",
+    ),
     "in a change": (SCRIPT.replace("dh = 2 * h", "dh = 2 * h\ndh *= 2"), "dh *= 2"),
 }
+
+
+def test_an_edit_that_makes_a_script_right_is_said():
+    (line,) = check(FUNCTION.replace("(1 - y**2)", "(1 - y)"), "print(dW)").lines
+    assert line.message == "y should be y ** 2. With that W is right."
 
 
 @pytest.mark.parametrize(("source", "line"), WRONG_ONES.values(), ids=WRONG_ONES)
@@ -210,6 +220,53 @@ def test_a_wrong_script_is_told_with_its_line(source, line):
     found = check(source)
     assert found.verdict == "wrong"
     assert named(found) == [line]
+
+
+MEANT = {
+    "a factor that follows later": (
+        SCRIPT.replace("np.sum(h**2)", "np.sum(h**2) / 4").replace("dW = x.T @ ", "dW = x.T / 4 @ "),
+        "dh is 4 · dL/d(h)",
+    ),
+    "a mask in place": (
+        SCRIPT.replace("np.tanh(x @ W)", "np.maximum(x @ W, 0)")
+        .replace("dh = 2 * h", "dh = 2 * h + 1\ndh[h <= 0] = 0")
+        .replace("(h**2)", "(h**2 + h)")
+        .replace("(dh * (1 - h**2))", "dh"),
+        "dh is not dL/d(h)",
+    ),
+}
+"""What is no derivative by its name, and the start of what is said of it."""
+
+
+@pytest.mark.parametrize(("source", "said"), MEANT.values(), ids=MEANT)
+def test_what_right_gradients_are_computed_from_may_have_a_meaning_of_its_own(source, said):
+    found = check(source)
+    assert found.ok
+    assert found.notes[0].startswith(said)
+    assert [each.name for each in found.variables] == ["W"]
+
+
+RECURRENCE = """import numpy as np
+rng = np.random.default_rng(0)
+x, W, h = rng.standard_normal((3, 2)), rng.standard_normal((2, 2)), np.zeros(2)
+hs = [h]
+for t in range(3):
+    h = np.tanh(x[t] + W @ h)
+    hs.append(h)
+loss = np.sum(h**2)
+dh, dW = 2 * h, np.zeros((2, 2))
+for t in (2, 1, 0):
+    dz = dh * (1 - hs[t + 1] ** 2)
+    dW += np.outer(dz, hs[t])
+    dh = W.T @ dz
+"""
+
+
+def test_the_last_value_of_a_gradient_over_time_belongs_to_the_first_value_of_its_variable():
+    assert check(RECURRENCE).ok
+    wrong = check(RECURRENCE.replace("dh = W.T", "dh = W"))
+    assert named(wrong) == ["dh = W @ dz"]
+    assert {each.name for each in wrong.variables} == {"h", "W"}
 
 
 IN_DICTS = """import numpy as np
