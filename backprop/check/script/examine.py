@@ -111,6 +111,7 @@ def examine(
         with probes(None):
             value = float(np.reshape(script.run({})[0], ()))
     notes += [*chosen.notes, found.note] if found.note else chosen.notes
+    notes += [each.evidence for each in check.findings if each.tensor is None]
     left_out = [f"{cell.name}, line {', '.join(map(str, cell.left_out))}" for cell in cells if cell.left_out]
     if left_out:
         notes.append(f"Lines for IPython alone are left out: {'; '.join(left_out)}.")

@@ -475,6 +475,16 @@ def test_a_gradient_is_known_by_its_name(names, expected):
     )
 
 
+RANDOM = SCRIPT.replace("dh = ", "calls.append(1)\ndh = (1 + (len(calls) > 40) * (len(calls) % 2)) * ")
+
+
+def test_a_gradient_that_differs_between_equal_runs_is_told(monkeypatch):
+    monkeypatch.setattr(builtins, "calls", [], raising=False)
+    found = check(RANDOM)
+    assert found.verdict == "wrong"
+    assert any("Equal calls of the gradient gave different answers" in note for note in found.notes)
+
+
 # What cannot be checked --------------------------------------------------------------------------------------
 
 BAD = {
