@@ -167,13 +167,12 @@ class Rounds:
             self._add([lost], search)
             self.truth.program.added[lost.site.number] = lost.site.name
             return {lost.site.number}
-        if not self.events:  # with events, every wrong variable has a line of its own
-            known = self._repairs(search, _KEPT_FOR_SEVERAL, apart=len(search.wrong) == 1)
-            repairs = self._chosen(known, search)
-            if len(repairs) == 1 and repairs[0].tensors >= search.wrong:
-                self.is_stopped = False
-                self._add(repairs, search)
-                return set()
+        known = self._repairs(search, _KEPT_FOR_SEVERAL, apart=len(search.wrong) == 1)
+        repairs = self._chosen(known, search)
+        if len(repairs) == 1 and repairs[0].tensors >= search.wrong:
+            self.is_stopped = False
+            self._add(repairs, search)
+            return set()
         plans = self._plans(self._finished_first(search), search)  # several mistakes hide one another
         if not plans:
             return set()

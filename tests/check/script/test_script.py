@@ -475,14 +475,14 @@ def test_a_gradient_is_known_by_its_name(names, expected):
     )
 
 
-RANDOM = SCRIPT.replace("dh = ", "calls.append(1)\ndh = (1 + (len(calls) > 40) * (len(calls) % 2)) * ")
+RANDOM = SCRIPT.replace("dh = ", "dh = (1 + (calls.append(1) or len(calls) > 9 and len(calls))) * ")
 
 
 def test_a_gradient_that_differs_between_equal_runs_is_told(monkeypatch):
     monkeypatch.setattr(builtins, "calls", [], raising=False)
     found = check(RANDOM)
     assert found.verdict == "wrong"
-    assert any("Equal calls of the gradient gave different answers" in note for note in found.notes)
+    assert any("equal calls" in note.lower() for note in found.notes)
 
 
 # What cannot be checked --------------------------------------------------------------------------------------
