@@ -92,12 +92,16 @@ def _attribute(node: ast.Attribute, context: Context) -> Iterator[ast.expr]:
 
 def _subscript(node: ast.Subscript, context: Context) -> Iterator[ast.expr]:
     held: Any = context.scope.members.get(node.value.id, {}) if isinstance(node.value, ast.Name) else {}
+    if isinstance(node.slice, ast.Slice | ast.Tuple):
+        return
     if isinstance(node.slice, ast.Constant) and node.slice.value in held:
         for each in _alike(node.slice.value, held.items()):
             yield ast.Subscript(node.value, ast.Constant(each), ast.Load())
         yield from _transposed(node, held[node.slice.value], context)
-    elif not isinstance(node.slice, ast.Slice | ast.Tuple):
+    else:
         yield from _transposed(node, None, context)
+    if not context.is_index:
+        yield ast.BinOp(node, ast.Pow(), ast.Constant(2))
 
 
 def _slice(node: ast.Slice, _: Context) -> Iterator[ast.expr]:

@@ -113,8 +113,8 @@ def _is_what_runs(function: FunctionType, codes: Mapping[Key, set[bytes]]) -> bo
     return is_same or (loader == "AssertionRewritingHook" and function.__name__ != "<lambda>")
 
 
-Key = tuple[str, str, int]
-"""A function's code: its file, its name and its first line."""
+Key = tuple[str, str, int, int]
+"""A function's code: its file, its name, its first line; and of a lambda its column, as a line may hold several."""
 
 
 @functools.lru_cache(maxsize=16)
@@ -176,7 +176,8 @@ def _lies_in(folder: Path, module: ModuleType | None) -> bool:
 
 
 def _key(code: CodeType) -> Key:
-    return code.co_filename, code.co_qualname, code.co_firstlineno
+    columns = [first for _, _, first, _ in code.co_positions() if first] if code.co_name == "<lambda>" else []
+    return code.co_filename, code.co_qualname, code.co_firstlineno, min(columns, default=0)
 
 
 def _codes(code: CodeType) -> dict[Key, CodeType]:

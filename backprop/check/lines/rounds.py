@@ -91,7 +91,7 @@ class Rounds:
             self.add([lost], search)
             self.truth.program.added[lost.site.number] = lost.site.name
             return {lost.site.number}
-        if not self.events and self.is_one_line(search):  # with events, every wrong variable has its own line
+        if self.is_one_line(search):
             return set()
         plans = self._plans(self._finished_first(search), search)  # several mistakes hide one another
         if not plans:

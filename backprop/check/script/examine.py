@@ -23,6 +23,7 @@ from backprop.check.failures import UserError, user_error
 from backprop.check.lines.events import array_of, probes
 from backprop.check.lines.program import Program
 from backprop.check.lines.result import Lines
+from backprop.check.lines.sites import Site, stem
 from backprop.check.lines.steps import search_in, too_few
 from backprop.check.lines.trace import Step
 from backprop.check.lines.tracing import steps_of
@@ -32,7 +33,7 @@ from backprop.check.oracle import Budget, FunctionOracle, OutOfCalls
 from backprop.check.points import Structure, structure_of
 from backprop.check.report import report
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
-from backprop.check.script.code import Code, changed, slices
+from backprop.check.script.code import Code, changed, root_of, slices
 from backprop.check.script.program import Script, flat, seed_random
 from backprop.check.script.result import ScriptCheck, Variable, shown_place
 from backprop.check.script.source import Cell, run_cell
@@ -84,6 +85,7 @@ def examine(
         raise CheckError(
             f"{target} computes nothing that is called a gradient; expected dx, d_x, grad_x or x_grad beside x."
         )
+    code = code.with_parts(gradients.keys() - set(code.variables.values()), loss)
     script = _script(code, names, blank, first, loss, gradients, target)
     rng = np.random.default_rng(0)
     begun, chosen = time.monotonic(), choose_values(script, rng)
@@ -109,6 +111,7 @@ def examine(
         with probes(None):
             value = float(np.reshape(script.run({})[0], ()))
     notes += [*chosen.notes, found.note] if found.note else chosen.notes
+    notes += [each.evidence for each in check.findings if each.tensor is None]
     left_out = [f"{cell.name}, line {', '.join(map(str, cell.left_out))}" for cell in cells if cell.left_out]
     if left_out:
         notes.append(f"Lines for IPython alone are left out: {'; '.join(left_out)}.")
@@ -177,7 +180,7 @@ def _script(
 
     Of loops that train it is the first turn. first: the loss and the gradients that the script gave as it stands.
     """
-    wanted = {loss, *(each.partition("[")[0] for each in gradients.values())}
+    wanted = {loss, *map(root_of, gradients.values())}
     few, more, all_ = (
         Script(code, kept, names, loss, dict(gradients)) for kept in slices(code.statements, wanted)
     )
@@ -290,10 +293,15 @@ def _variables(script: Script, check: GradientCheck, found: Lines) -> list[Varia
     """All variables, in the order of the last lines of their gradients."""
     names, sites = script.code.variables, script.code.sites
     last = {names[site.number]: site for site in sites.values() if site.number in names}
-    last |= {each: last[each.partition("[")[0]] for each in script.gradients.values() if each not in last}
-    rows = []
-    for one in sorted(check.tensors, key=lambda each: last[script.gradients[each.name]].number):
-        site, because, kind = last[script.gradients[one.name]], None, ""
+    by_stem = {site.stem: site for site in sites.values() if site.name and site.role in ("value", "change")}
+    for each in script.gradients.values():
+        if each not in last and (
+            site := last.get(root_of(each)) if "['" in each else by_stem.get(stem(each))
+        ):
+            last[each] = site
+    nowhere, rows = Site(0, "", 0, 0, "value", "", ""), []
+    for one in sorted(check.tensors, key=lambda each: last.get(script.gradients[each.name], nowhere).number):
+        site, because, kind = last.get(script.gradients[one.name], nowhere), None, ""
         if found.wrong:
             because = next((k for k, line in enumerate(found.lines) if one.name in line.tensors), None)
         elif one.verdict == "wrong":

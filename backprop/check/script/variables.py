@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.lines.events import Event, Recorder, add, array_of, probes
 from backprop.check.lines.sites import stem
+from backprop.check.script.code import root_of
 from backprop.check.script.program import Script
 from backprop.check.words import is_gradient_of
 
@@ -41,7 +42,9 @@ def gradients_by_name(assigned: set[str], values: Mapping[str, Any]) -> dict[str
     assigned: the variables of the script. A name with the variable's own capitals comes before any other; of several
     schemes of names, the one that the script uses most comes first.
     """
-    names = [name for name in values if name.partition("[")[0] in assigned]
+    names = [name for name in values if root_of(name) in assigned]
+    parts = gradients_of_parts(names, values)
+    names = [name for name in names if not _PART.fullmatch(name)]
     arrays = [name for name in names if array_of(values[name]) is not None]
     stems = {name: stem(name) for name in names}
     held = {name for name in arrays if _GRADIENTS.fullmatch(name)}
@@ -64,7 +67,29 @@ def gradients_by_name(assigned: set[str], values: Mapping[str, Any]) -> dict[str
         name: max(some, key=lambda each, name=name: schemes[scheme(name, each)])  # type: ignore[misc]
         for name, some in found.items()
         if some
-    }
+    } | parts
+
+
+_PART = re.compile(r"(?=.*[.\]])(?!.*\['[^']*'\]$)(.*\.)?(\w+)((?:\[\d+\])?)")
+"""A part of an object or a list: what it belongs to, its own name, its number."""
+
+
+def gradients_of_parts(names: Sequence[str], values: Mapping[str, Any]) -> dict[str, str]:
+    """The gradients of parts of objects and lists: parts of the same object, with the same number, or of a dict."""
+    parts = {n: m for n in names if (m := _PART.fullmatch(n)) and array_of(values[n]) is not None}
+    held = [n for n in names if _GRADIENTS.fullmatch(n) and array_of(values[n]) is not None]
+    words = Counter(match[2] for match in parts.values())
+    found = dict[str, str]()
+    for name, (owner, word, number) in ((name, match.groups()) for name, match in parts.items()):
+        own = [
+            n for n, m in parts.items() if (m[1], m[3]) == (owner, number) and m[2].lower() != word.lower()
+        ]
+        fits = [n for n in own if is_gradient_of(parts[n][2], word)]
+        if words[word] == 1:  # else it is not known which of the objects the entry belongs to
+            fits += [n for n in held if is_gradient_of(stem(n), word)]
+        if fits:
+            found[name] = next((n for n in fits if word in n), fits[0])
+    return found
 
 
 @dataclass
@@ -119,9 +144,10 @@ def choose_values(script: Script, rng: np.random.Generator) -> Chosen:
             if not found or any(map(moves, back[-1:])):
                 del script.gradients[name]
                 if not found:
-                    chosen.notes.append(
-                        f"{gradient} is not compared: {script.loss} depends on no value of {name}."
-                    )
+                    why = f"{script.loss} depends on no value of {name}"
+                    if root_of(name) != name and not events.get(name):
+                        why = f"{name} is not there before the forward pass"
+                    chosen.notes.append(f"{gradient} is not compared: {why}.")
                 continue
             chosen.is_loop |= any(map(moves, back[:-1][:1]))
             fitting = (e for e in found if _ratio(script, e, values[e], gradients[name], rng) == 1)

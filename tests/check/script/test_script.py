@@ -293,6 +293,68 @@ def test_parameters_and_gradients_may_be_entries_of_dicts(right, slip):
     assert [slip in line for line in named(found)] == [True] * bool(slip)
 
 
+IN_OBJECTS = """import numpy as np
+class Layer:
+    def __init__(self, i, o, rng):
+        self.W = rng.standard_normal((i, o))
+    def forward(self, x):
+        self.x, self.y = x, np.tanh(x @ self.W)
+        return self.y
+    def backward(self, dy):
+        dz = dy * (1 - self.y**2)
+        self.dW = self.x.T @ dz
+        return dz @ self.W.T
+rng = np.random.default_rng(0)
+x = rng.standard_normal((4, 3))
+one, two = Layer(3, 3, rng), Layer(3, 2, rng)
+for epoch in range(3):
+    loss = np.sum(two.forward(one.forward(x)) ** 2)
+    one.backward(two.backward(2 * two.y))
+    for layer in (one, two):
+        layer.W -= 0.1 * layer.dW
+"""
+IN_LISTS = """import numpy as np
+rng = np.random.default_rng(0)
+x, weights = rng.standard_normal((4, 3)), [rng.standard_normal((3, 3)) for _ in range(2)]
+hs = [x]
+for W in weights:
+    hs.append(np.tanh(hs[-1] @ W))
+loss = np.sum(hs[-1] ** 2)
+grad_weights, dh = [None, None], 2 * hs[-1]
+for k in (1, 0):
+    dz = dh * (1 - hs[k + 1] ** 2)
+    grad_weights[k] = hs[k].T @ dz
+    dh = dz @ weights[k].T
+"""
+COMPUTED = IN_LISTS.replace(
+    "[rng.standard_normal((3, 3)) for _ in range(2)]",
+    "{}\nfor k in range(2):\n    weights['W' + str(k)] = rng.standard_normal((3, 3))",
+)
+COMPUTED = (
+    COMPUTED.replace("weights:", "weights.values():")
+    .replace("weights[k]", "weights['W' + str(k)]")
+    .replace("grad_weights['W'", "grad_weights['dW'")
+    .replace("[None, None]", "{}")
+)
+PARTS = {
+    "of objects": (IN_OBJECTS, {"one.W", "two.W"}, "dz = dy * (1 - self.y**2)"),
+    "of lists": (IN_LISTS, {"weights[0]", "weights[1]"}, "dz = dh * (1 - hs[k + 1] ** 2)"),
+    "of dicts with computed keys": (
+        COMPUTED,
+        {"weights['W0']", "weights['W1']"},
+        "dz = dh * (1 - hs[k + 1] ** 2)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "names", "line"), PARTS.values(), ids=PARTS)
+def test_parts_are_variables(source, names, line):
+    right, wrong = check(source), check(source.replace(line, line.replace("1 - ", "")))
+    assert right.ok
+    assert {each.name for each in right.variables} == names
+    assert named(wrong) == [line.replace("1 - ", "")]
+
+
 def test_the_trace_tells_what_each_line_of_a_script_is():
     found = check(WRONG, trace=True)
     assert [(step.source, step.mark) for step in found.steps] == [
@@ -411,6 +473,16 @@ def test_a_gradient_is_known_by_its_name(names, expected):
         )
         == expected
     )
+
+
+RANDOM = SCRIPT.replace("dh = ", "dh = (1 + (calls.append(1) or len(calls) > 9 and len(calls))) * ")
+
+
+def test_a_gradient_that_differs_between_equal_runs_is_told(monkeypatch):
+    monkeypatch.setattr(builtins, "calls", [], raising=False)
+    found = check(RANDOM)
+    assert found.verdict == "wrong"
+    assert any("equal calls" in note.lower() for note in found.notes)
 
 
 # What cannot be checked --------------------------------------------------------------------------------------
