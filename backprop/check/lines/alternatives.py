@@ -188,7 +188,7 @@ def _constant(node: ast.Constant, context: Context) -> Iterator[ast.expr]:
                 if seen == NUMBER and name not in context.hidden:
                     yield ast.Name(name, ast.Load())
     elif isinstance(value, float):
-        new = [-value, 2 * value, value / 2, value**2, value + 1, value - 1, 1.0, 0.0]
+        new = [-value, 2 * value, value / 2, value * value, value + 1, value - 1, 1.0, 0.0]
         new += [1 / value, value**0.5] if value > 0 else []
     yield from (ast.Constant(each) for each in new)
 
