@@ -67,7 +67,7 @@ class FakeWorker:
             call_s = self.stage.by_start.get(self.target, [call_s] * 1000)[self.number_of_start]
         return {"load": {}, "prepare": {"prepare_s": 0.5, "call_s": call_s}, "turn": {"call_s": call_s}}[do]
 
-    def kill(self):
+    def end(self):
         self._note("end")
 
     def stop(self):

@@ -149,7 +149,7 @@ def test_a_worker_that_was_killed_while_it_was_stopped_fails_at_the_next_questio
 def test_errors_that_mean_no_memory_are_told_from_others(worker, monkeypatch, error):
     name, message, is_memory_error, expected = error
     answer = {"error": name, "message": message, "is_memory_error": is_memory_error}
-    monkeypatch.setattr(worker._child, "ask", lambda question, timeout_s: answer)
+    monkeypatch.setattr(worker, "receive", lambda timeout_s: answer)
     with pytest.raises(WorkerError) as caught:
         worker.ask("ping", 1)
     assert caught.value.status == expected
