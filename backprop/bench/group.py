@@ -20,7 +20,7 @@ from backprop.bench.cell import Cell, Times, agreements_of
 from backprop.bench.estimates import figures
 from backprop.bench.forecast import Speeds
 from backprop.bench.machine import Limits
-from backprop.bench.record import SHORT_FORM, Agreement, Record
+from backprop.bench.record import SHORT_FORM, Results
 from backprop.bench.scenarios import Scenario
 from backprop.bench.stability import unstable
 from backprop.bench.statistics import STARTS_TO_CLAIM
@@ -36,23 +36,23 @@ _ADDRESS_SPACE_BYTES = 4 * 2**30  # what libraries map without using it, beyond 
 
 @dataclass
 class Group:
-    """A scenario and the names of its strategies, with all that measuring them needs."""
+    """A scenario and the names of its strategies, with all that measuring them needs.
+
+    data: where workers find the data. cores: those of the host that measures the group.
+    """
 
     scenario: Scenario
     targets: Sequence[str]
     schedule: Schedule
     budget: Budget
-    dataset: Dataset
     data: str
     threads: int
-    cores: list[int]
+    cores: list[int] = field(default_factory=list)
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
 
-    def measure(
-        self, say: Callable[[str], None], advance: Callable[[], None]
-    ) -> tuple[list[Record], list[Agreement]]:
+    def measure(self, dataset: Dataset, say: Callable[[str], None], advance: Callable[[], None]) -> Results:
         """All rows of the group. `say` is told what runs, `advance` is called after every turn."""
-        bench = Workbench(self.scenario, self.dataset, self.threads)
+        bench = Workbench(self.scenario, dataset, self.threads)
         cells = {target: Cell(find_target(target), self.scenario, self.threads) for target in self.targets}
         say("limits of the machine")
         try:
@@ -60,7 +60,7 @@ class Group:
         except WorkerError as failure:
             for cell in cells.values():
                 cell.fail(failure)
-            return [cell.record() for cell in cells.values()], []
+            return Results([cell.record() for cell in cells.values()])
         calls = calls_of(self.scenario, self.schedule)
         fitting = {
             target: cell for target, cell in cells.items() if cell.fits(bench.speeds, self.budget, calls)
@@ -80,7 +80,7 @@ class Group:
             self._time({target: fit[target] for target in batch}, number, advance)
         records = [cell.record() for cell in cells.values()]
         figures([record for record in records if record.samples_s])
-        return records, agreements
+        return Results(records, agreements)
 
     @property
     def _site(self) -> Site:

@@ -176,10 +176,3 @@ class GroupDisplay:
     def finished(self, scenario: Scenario) -> None:
         """Count a whole group."""
         self._progress.advance(self._units[scenario.id])
-
-
-@contextlib.contextmanager
-def group_display(suite: Suite, is_told: bool = False) -> Iterator[GroupDisplay]:
-    """The display of a suite, for as long as it is measured."""
-    with Progress("starting", len(suite.scenarios)) as progress:
-        yield GroupDisplay(progress, suite, is_told)

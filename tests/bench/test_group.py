@@ -66,15 +66,14 @@ def measure(monkeypatch):
             targets=targets,
             schedule=schedule or Schedule(),
             budget=budget or Budget(1e9, 60.0),
-            dataset=load("sample"),
             data="sample",
             threads=1,
             cores=[0],
             rng=np.random.default_rng(0),
         )
         said = []
-        records, agreements = group.measure(said.append, lambda: None)
-        return {record.strategy: record for record in records}, agreements, made
+        found = group.measure(load("sample"), said.append, lambda: None)
+        return {record.strategy: record for record in found.records}, found.agreements, made
 
     return run
 

@@ -1,4 +1,4 @@
-"""A task: one whole group, measured by one worker on its host as on a single machine. Runs on the worker."""
+"""One whole group, measured by one worker on its host as on a single machine. Runs on the worker."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from backprop.bench.record import Agreement, Record
-from backprop.bench.scenarios import Scenario
-from backprop.bench.turns import Schedule
 from backprop.errors import BackpropError
+
+if TYPE_CHECKING:
+    from backprop.bench.group import Group
+    from backprop.bench.record import Results
 
 _NANNYS = {"MALLOC_TRIM_THRESHOLD_": "65536"}
 """What Dask sets for its workers: freed memory would go back to the system after every call."""
@@ -43,63 +45,30 @@ class Slot:
         return available[:end][-threads:]
 
 
-@dataclass(frozen=True)
-class Task:
-    """A group: a scenario, its strategies, how often and within what they are measured, and on what data."""
-
-    scenario: Scenario
-    targets: tuple[str, ...]
-    schedule: Schedule
-    memory_bytes: float
-    time_s: float
-    threads: int
-    data: str
-    slot: Slot
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What a task gave."""
-
-    records: list[Record]
-    agreements: list[Agreement]
-
-
-def measure_group(task: Task) -> Rows:
+def measure_group(group: Group, slot: Slot) -> Results:
     """All rows of the group. One group at a time is measured in a slot of the host, whoever asks for it.
 
     The memory budget is the run's, at most half of what is free on this host, shared by the host's slots.
     Raises `AbandonedError` where the coordinator no longer waits for it.
     """
     from backprop.bench.budget import Budget, default_memory_bytes
-    from backprop.bench.group import Group
     from backprop.bench.threads import available_cores
     from backprop.data import load
 
     for name, value in _NANNYS.items():
         if os.environ.get(name) == value:
             del os.environ[name]
-    with _alone(task.slot):
-        group = Group(
-            scenario=task.scenario,
-            targets=task.targets,
-            schedule=task.schedule,
-            budget=Budget(min(task.memory_bytes, default_memory_bytes()) / task.slot.count, task.time_s),
-            dataset=load(task.data),
-            data=task.data,
-            threads=task.threads,
-            cores=task.slot.cores(task.threads, available_cores()),
-        )
-        records, agreements = group.measure(lambda what: _still_wanted(), _still_wanted)
-    if task.slot.count > 1:
-        for record in records:
+    with _alone(slot):
+        memory_bytes = min(group.budget.memory_bytes, default_memory_bytes()) / slot.count
+        budget = Budget(memory_bytes, group.budget.time_s)
+        here = replace(group, budget=budget, cores=slot.cores(group.threads, available_cores()))
+        found = here.measure(load(group.data), lambda what: _still_wanted(), _still_wanted)
+    if slot.count > 1:
+        beside = f"up to {slot.count} groups were measured side by side on this host"
+        for record in found.records:
             if record.measured:
-                record.unstable = "; ".join(filter(None, [record.unstable, _beside(task.slot)]))
-    return Rows(records, agreements)
-
-
-def _beside(slot: Slot) -> str:
-    return f"up to {slot.count} groups were measured side by side on this host"
+                record.unstable = "; ".join(filter(None, [record.unstable, beside]))
+    return found
 
 
 @contextlib.contextmanager

@@ -131,7 +131,7 @@ def run(
     from backprop.bench.estimates import read_run
     from backprop.bench.instrument import Instrument
     from backprop.bench.journal import begun
-    from backprop.bench.progress import Progress, group_display
+    from backprop.bench.progress import GroupDisplay, Progress
     from backprop.bench.record import Results
     from backprop.bench.report import write_reports
     from backprop.bench.scenarios import load
@@ -153,10 +153,10 @@ def run(
         for note in notes:
             print(f"Note: {note}", file=sys.stderr)
         command = ["backprop", *sys.argv[1:]]
-        instrument = Instrument(folder, chosen, budget, threads, dataset, command, place, out is None)
-        with group_display(chosen, is_told=not as_json) as display:
+        instrument = Instrument(folder, place, budget, dataset, command, out is None)
+        with Progress("starting", len(chosen.scenarios)) as progress:
             try:
-                instrument.run(display, resume, fresh)
+                instrument.run(GroupDisplay(progress, chosen, is_told=not as_json), resume, fresh)
             except KeyboardInterrupt:
                 interrupted = True
     if chosen.curves and not (predict or interrupted):
@@ -235,7 +235,7 @@ def chosen_place(
     if predict:
         from backprop.bench.places import Predicted
 
-        yield Predicted(threads)
+        yield Predicted(suite, threads)
     elif named:
         from backprop.bench.cluster import open_cluster
 
@@ -247,4 +247,4 @@ def chosen_place(
         from backprop.bench.threads import choose_cores
 
         conditions = Conditions.of(threads, choose_cores(threads), suite.schedule.turn_s)
-        yield Here(threads, dataset, data, conditions)
+        yield Here(suite, threads, dataset, data, conditions)
