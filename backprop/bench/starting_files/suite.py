@@ -6,7 +6,7 @@ import json
 import textwrap
 from typing import Any
 
-from backprop.bench.suites.keys import KEYS, Product
+from backprop.bench.suites.keys import DEFAULTS, KEYS, Product
 
 _HEAD = """\
 # A suite: what `backprop run --suite FILE` measures. Every strategy is measured on every network x batch x dtype x
@@ -36,7 +36,7 @@ def suite_text() -> str:
 def _block(name: str) -> str:
     """What a key means, and the key with its value: behind # unless it is one of those that are chosen."""
     of = KEYS[name].extra or {}
-    default, example = of["default"], of["example"]
+    default, example = DEFAULTS[name], of["example"]
     left_out = f"Default: {_value(default)}." if default is not None else f"Left out: {of['without']}."
     if name in _CHOSEN:
         line = f"{name} = {_value(_CHOSEN[name])}"
