@@ -259,10 +259,9 @@ class Results:
         return [record.strategy for record in self.records if record.status == "disagrees"]
 
 
-def to_json(row: Row) -> dict[str, Any]:
-    """The row as JSON can hold it: a number that is not finite becomes None."""
-    values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(row))
-    return values
+def to_json(value: object) -> Any:
+    """A row, or any value, as JSON can hold it: a number that is not finite becomes None."""
+    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=float))  # NumPy's numbers are floats, too
 
 
 def one_line(text: object) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
 from backprop import Batch, Network, Parameters, find_strategy
 from backprop.bench.clock import Call, median_ratio, samples_by_turn
@@ -23,16 +24,19 @@ _SLOW_S = 0.2
 _MOST_BYTES = 200e6
 """A built-in strategy that is predicted to need more is skipped, so that the verdict comes soon."""
 
+_Number = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0, le=sys.float_info.max)]
+"""Rows come from the user's process, which may send anything."""
+
 
 @dataclass(frozen=True)
 class CostRow:
     """One contender. ratio: its time over the short form's; reason: why there are no figures."""
 
     name: str
-    time_s: float | None = None
-    ratio: float | None = None
-    peak_bytes: int | None = None
-    predicted_peak_bytes: int | None = None
+    time_s: _Number | None = None
+    ratio: _Number | None = None
+    peak_bytes: _Number | None = None
+    predicted_peak_bytes: _Number | None = None
     reason: str | None = None
 
 
