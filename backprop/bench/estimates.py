@@ -1,6 +1,7 @@
 """Estimates: every figure of a record that follows from the turns of its scenario, formed from the journal alone.
 
 figures    times, shares of the machine's limits, and ratios with their intervals, cell by cell
+unstable   what speaks against the times of a cell, in words
 claims     what is faster than what, and the ranks: among all comparisons of the run at once (Holm)
 
 A measurement forms the figures when it writes its records, and a reader forms both when it reads them.
@@ -9,18 +10,21 @@ A measurement forms the figures when it writes its records, and a reader forms b
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from backprop.bench.baselines import LOSS, PRODUCTS, TWIN
 from backprop.bench.journal import read_journal
 from backprop.bench.record import NOT_BEGUN, SHORT_FORM, Agreement, Description, Record, grouped
-from backprop.bench.stability import first_turns
 from backprop.bench.statistics import (
     SAME,
+    SIGNIFICANCE,
+    SMALLEST_CLAIM,
     STARTS_TO_CLAIM,
     Starts,
     holm,
@@ -127,6 +131,52 @@ def _find_groups(run: Description, records: Sequence[Record]) -> None:
         if not known and sum(cell.predicted_peak_bytes or 0 for cell in ran) <= run.memory_budget_bytes:
             for cell in ran:
                 cell.turns_group = 0
+
+
+# What speaks against times ----------------------------------------------------------------------------
+
+
+# The bounds are chosen so that undisturbed starts pass, and a disturbed one is seen.
+_FEWEST_STARTS, _APART, _SCATTERS = 4, 0.15, 6
+"""Of so many starts, one is named whose median differs from that of the others by this share and so many scatters."""
+_FEWEST_TURNS, _DRIFT = 8, 1.2
+"""Of so many turns, the second half is held against the first, and may take so many times as long."""
+_STOLEN = 0.02
+"""Of the processor's time: what the host of a virtual machine may take."""
+
+
+def unstable(starts: Starts, steal_share: float, throttled: int = 0) -> str:
+    """Why a cell's times are not to be trusted, in words; empty where nothing speaks against them."""
+    reasons = []
+    medians = np.array([np.median(turns) for turns in starts])
+    if len(medians) >= _FEWEST_STARTS:
+        for k, median in enumerate(medians):
+            rest = np.delete(medians, k)
+            deviation = abs(median / np.median(rest) - 1)
+            scatter = np.median(np.abs(rest / np.median(rest) - 1))
+            if deviation > max(_APART, _SCATTERS * scatter):
+                reasons.append(f"start {k + 1} differs by {deviation:.0%}")
+    everything = np.concatenate([np.asarray(turns, dtype=float) for turns in starts])
+    if len(everything) >= _FEWEST_TURNS:
+        half = len(everything) // 2
+        drift = float(np.median(everything[half:]) / np.median(everything[:half]))
+        if not 1 / _DRIFT < drift < _DRIFT:
+            reasons.append(f"drift: the second half took {drift:.2f} times the first")
+    if steal_share > _STOLEN:
+        reasons.append(f"{steal_share:.0%} of the processor's time was stolen by the host")
+    if throttled:
+        reasons.append(f"the processor slowed down {throttled} times because it was hot")
+    return "; ".join(reasons)
+
+
+def first_turns(starts: Starts) -> float | None:
+    """The first turn of a start ÷ the median of its other turns, where it differs over the starts; else None."""
+    ratios = [[turns[0] / float(np.median(turns[1:]))] for turns in starts if len(turns) > 1]
+    if len(ratios) < 2:
+        return None
+    first = time_of(ratios)
+    factor = math.exp(first.mean)
+    return factor if first.p_value < SIGNIFICANCE and max(factor, 1 / factor) > SMALLEST_CLAIM else None
 
 
 # Claims -----------------------------------------------------------------------------------------------

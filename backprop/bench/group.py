@@ -17,12 +17,11 @@ import numpy as np
 from backprop.bench.baselines import LOSS, PRODUCTS, TWIN, find_target
 from backprop.bench.budget import Budget
 from backprop.bench.cell import Cell, Times, agreements_of
-from backprop.bench.estimates import figures
+from backprop.bench.estimates import figures, unstable
 from backprop.bench.forecast import Speeds
 from backprop.bench.machine import Limits
 from backprop.bench.record import SHORT_FORM, Results
 from backprop.bench.scenarios import Scenario
-from backprop.bench.stability import unstable
 from backprop.bench.statistics import STARTS_TO_CLAIM
 from backprop.bench.steps import Workbench
 from backprop.bench.turns import Participant, Schedule, Site, load, take_turns

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from backprop.bench import units
-from backprop.bench.alarm import at_most
+from backprop.bench.budget import at_most
 from backprop.bench.clock import Call
 from backprop.bench.record import Status
 from backprop.bench.threads import thread_variables

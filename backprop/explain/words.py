@@ -8,8 +8,7 @@ import numpy as np
 
 from backprop.explain.explanation import Explanation
 from backprop.explain.numbers import bytes_text
-from backprop.explain.side_by_side import Row
-from backprop.explain.step import Step, Trace
+from backprop.explain.step import Row, Step, Trace
 from backprop.legend import IMAGES, LEGEND, TOKENS
 from backprop.network import Network
 

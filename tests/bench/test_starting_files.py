@@ -10,8 +10,7 @@ from tables import sentence
 
 from backprop import find_strategy
 from backprop.bench.machine import Limits
-from backprop.bench.starting_files import STARTING_FILES
-from backprop.bench.starting_files.suite import suite_text
+from backprop.bench.starting_files import STARTING_FILES, suite_text
 from backprop.bench.suites import SuiteError, find_scenarios, read_suite
 from backprop.bench.suites.keys import DEFAULTS, KEYS, Product, SuiteFile
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.bench.alarm import at_most
+from backprop.bench.budget import at_most
 from backprop.bench.check.job import Job
 from backprop.bench.check.process import LateError, UserProcess
 from backprop.bench.record import to_json

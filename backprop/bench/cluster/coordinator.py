@@ -14,8 +14,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backprop.bench.cluster.connection import ClusterError
-from backprop.bench.cluster.host import HostReport, Identity, Needs, difference, identify, report, versions
-from backprop.bench.cluster.task import Slot, measure_group
+from backprop.bench.cluster.host import (
+    HostReport,
+    Identity,
+    Needs,
+    Slot,
+    difference,
+    identify,
+    measure_group,
+    report,
+    versions,
+)
 from backprop.errors import BackpropError
 
 if TYPE_CHECKING:

@@ -74,11 +74,10 @@ def derive(
     computes. Exit code 1 means that a formula is refuted.
     """
     from backprop import Network
-    from backprop.bench.alarm import at_most
-    from backprop.bench.budget import parse_seconds
+    from backprop.bench.budget import at_most, parse_seconds
     from backprop.bench.files import check_file, format_of, write_file
     from backprop.bench.progress import Progress
-    from backprop.explain.extras import need
+    from backprop.errors import need
     from backprop.options import check_count
 
     need("sympy", "symbolic")

@@ -12,8 +12,7 @@ import sympy
 
 from backprop.arrays import Array
 from backprop.errors import UnknownNameError, UnsupportedError
-from backprop.explain.formulas import formula
-from backprop.explain.names import LOSS
+from backprop.explain.names import LOSS, formula
 from backprop.explain.step import Derivative
 from backprop.explain.symbolic.arrays import of_samples
 from backprop.explain.symbolic.claim import Derivation, Line, matrix

@@ -10,9 +10,8 @@ from backprop import Network
 from backprop.bench.cluster import ClusterError
 from backprop.bench.cluster.connection import connected
 from backprop.bench.cluster.coordinator import MOST_LOSSES, Coordinator, Crew, LostGroup
-from backprop.bench.cluster.host import HostReport, Identity, Needs, difference, versions
+from backprop.bench.cluster.host import HostReport, Identity, Needs, Slot, difference, versions
 from backprop.bench.cluster.place import open_cluster
-from backprop.bench.cluster.task import Slot
 from backprop.bench.record import Machine, Results
 from backprop.bench.scenarios import Scenario
 

@@ -8,8 +8,8 @@ from rows import left_out, record
 
 from backprop import Network
 from backprop.bench.budget import Budget
-from backprop.bench.cluster import task as module
-from backprop.bench.cluster.task import LockError, Slot, measure_group
+from backprop.bench.cluster import host as module
+from backprop.bench.cluster.host import LockError, Slot, measure_group
 from backprop.bench.group import Group
 from backprop.bench.record import Results
 from backprop.bench.scenarios import Scenario
