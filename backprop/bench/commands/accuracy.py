@@ -58,7 +58,7 @@ def accuracy(
     planned = list(experiments(chosen, budget.memory_bytes))
     if left_out := len(list(experiments(chosen))) - len(planned):
         print(f"Note: {left_out} cells are over the memory budget and left out.", file=sys.stderr)
-    rows = [measure() for _, measure in tracked(planned, "measuring", lambda row: row[0])]
+    rows = [one.measure() for one in tracked(planned, "measuring", str)]
     frame = accuracy_frame(rows)
     with Progress("writing the report"):
         written = write_accuracy(out, frame) if out else []

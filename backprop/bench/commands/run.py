@@ -204,7 +204,7 @@ def measure_curves(folder: Path) -> bool:
 
     if find_accuracy(folder) is None:
         try:
-            rows = [measure() for _, measure in tracked(list(curves()), "measuring", lambda row: row[0])]
+            rows = [one.measure() for one in tracked(list(curves()), "measuring", str)]
         except KeyboardInterrupt:
             return True
         write_accuracy(folder / "accuracy", accuracy_frame(rows))
