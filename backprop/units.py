@@ -73,16 +73,9 @@ def difference(factor: float | None) -> str:
     return f"{100 * (float(factor) - 1):.2g}%" if factor < 2 else ratio(factor)
 
 
-def rank(best: int | None, worst: int | None) -> str:
-    """A rank: 2, or 1-3 where a cell cannot be told from its neighbours; empty where the cell has no rank."""
-    if missing(best) or missing(worst):
-        return ""
-    return count(best) if best == worst else f"{count(best)}-{count(worst)}"
-
-
-def ends(low: float, high: float) -> str:
-    """An interval of exponents: 0.93 to 1.07; a dash where an end is missing."""
-    return MISSING if missing(low) or missing(high) else f"{low:z.2f} to {high:z.2f}"
+def exponent(value: float | None) -> str:
+    """An exponent: 0.93."""
+    return MISSING if missing(value) else f"{value:z.2f}"
 
 
 def error(value: float | None) -> str:

@@ -134,5 +134,5 @@ def test_differences_ranks_and_ends():
         "4.50x",
         "-",
     ]
-    assert [units.rank(*ranks) for ranks in ((2, 2), (1, 3), (None, None))] == ["2", "1-3", ""]
-    assert (units.ends(0.934, 1.07), units.ends(math.nan, 1.0)) == ("0.93 to 1.07", "-")
+    assert units.interval(0.934, 1.07, units.exponent) == "0.93 to 1.07"
+    assert (units.exponent(-0.001), units.exponent(math.nan)) == ("0.00", "-")

@@ -17,9 +17,9 @@ def load(run: str | Path) -> pd.DataFrame:
 
     Raises `RecordError` where the folder holds no records or they cannot be read.
     """
-    from backprop.bench.report.frame import load_frame  # pandas takes longer to import than most runs need
+    from backprop.bench.report.frame import load_run  # pandas takes longer to import than most runs need
 
-    return load_frame(Path(run))
+    return load_run(Path(run)).frame
 
 
 __all__ = ["load"]

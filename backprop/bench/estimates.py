@@ -192,9 +192,8 @@ def claims(records: Sequence[Record]) -> int:
     """
     for record in records:
         record.verdict = record.rank_best = record.rank_worst = None
-    groups = [
-        [cell for cell in cells if _is_comparable(cell)] for cells in grouped(records, _scenario).values()
-    ]
+    comparable = [r for r in records if r.status == "ok" and _starts(r) > 1 and r.noise_floor is not None]
+    groups = list(grouped(comparable, _scenario).values())
     pairs = [pair for cells in groups for pair in itertools.combinations(cells, 2)]
     pairs += [
         (cell, short) for cells in groups for cell in cells if (short := _short_form_beside(cell, cells))
@@ -221,10 +220,6 @@ def claims(records: Sequence[Record]) -> int:
 def took_the_same_turns(a: Record, b: Record) -> bool:
     """Whether both cells took part in the same batch of turns."""
     return _scenario(a) == _scenario(b) and a.turns_group is not None and a.turns_group == b.turns_group
-
-
-def _is_comparable(cell: Record) -> bool:
-    return cell.status == "ok" and _starts(cell) > 1 and cell.noise_floor is not None
 
 
 def _short_form_beside(cell: Record, cells: Sequence[Record]) -> Record | None:

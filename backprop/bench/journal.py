@@ -60,7 +60,7 @@ class Journal:
             self._file = self.path.open("wb", buffering=0)  # no rest of a line that is written later
         self._whole_bytes = 0
         try:
-            self._append(run)
+            self.add(run)
         except BaseException:
             self._file.close()
             raise
@@ -93,19 +93,16 @@ class Journal:
             ) from error
         return journal
 
-    def add(self, row: Record | Agreement) -> None:
-        """Append a row and have it on the disk before returning."""
-        self._append(row)
-
     def add_group(self, name: str, rows: Sequence[Record | Agreement]) -> None:
         """Append all rows of a group and its end: a group that lacks a row counts as not measured."""
-        self._append(*rows, GroupEnd(name))
+        self.add(*rows, GroupEnd(name))
 
     def end(self) -> None:
         """Mark the run as finished."""
-        self._append(RunEnd())
+        self.add(RunEnd())
 
-    def _append(self, *rows: Row) -> None:
+    def add(self, *rows: Row) -> None:
+        """Append rows and have them on the disk before returning."""
         content = "".join(json.dumps(to_json(row)) + "\n" for row in rows).encode()
         try:
             written = 0

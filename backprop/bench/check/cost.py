@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from dataclasses import dataclass
@@ -52,17 +53,13 @@ def measure_costs(name: str, call: Call, network: Network, params: Parameters, b
             left_out.append(CostRow(strategy.name, predicted_peak_bytes=cost.peak_bytes, reason=reason))
             continue
         plan = strategy.prepare(network, len(batch.labels), params.dtype)
-        calls[strategy.name] = _bound(strategy, plan, params, batch)
+        calls[strategy.name] = functools.partial(strategy.value_and_gradient, plan, params, batch)
         fresh[strategy.name] = _whole(strategy, network, params, batch)
     times, ratios = _times(calls)
     tracker = best_tracker() if any(name in sys.modules for name in _NATIVE) else "tracemalloc"
     peaks = {who: measure_peak(fresh.get(who, calls[who]), tracker).peak_bytes for who in calls}
     rows = [CostRow(who, times[who], ratios.get(who), peaks.get(who)) for who in calls]
     return rows + left_out
-
-
-def _bound(strategy: Any, plan: Any, params: Parameters, batch: Batch) -> Call:
-    return lambda: strategy.value_and_gradient(plan, params, batch)
 
 
 def _whole(strategy: Any, network: Network, params: Parameters, batch: Batch) -> Call:

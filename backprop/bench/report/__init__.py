@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from backprop.bench.files import write_files, writing
@@ -46,12 +46,14 @@ def write_page(run: Path) -> Path:
     return write_files("The page", folder, {html.NAME: page})[0]
 
 
-def older_files(folder: Path, written: Sequence[Path]) -> str | None:
-    """One sentence that names the reports in a folder which an earlier report made and `written` does not hold."""
-    older = [path.name for path in _reports(folder) if path.is_file() and path not in written]
-    if not older:
-        return None
-    return f"kept as an earlier report made them: {', '.join(older)}"
+def left_as_they_were(folder: Path, written: Sequence[Path]) -> Iterator[str]:
+    """In sentences: the reports in a folder that are those of an earlier report, and what could not be drawn."""
+    from backprop.bench.report import pictures
+
+    if older := [path.name for path in _reports(folder) if path.is_file() and path not in written]:
+        yield f"kept as an earlier report made them: {', '.join(older)}"
+    if not pictures.available():
+        yield pictures.MISSING
 
 
 def make_room(folder: Path, fresh: bool) -> None:

@@ -50,11 +50,6 @@ def load_run(folder: Path) -> LoadedRun:
     return LoadedRun(run, to_frame(records), agreements)
 
 
-def load_frame(folder: Path) -> pd.DataFrame:
-    """Read the frame of a run's cells; raises `RecordError` where that is not possible."""
-    return load_run(folder).frame
-
-
 def to_frame(records: list[Record]) -> pd.DataFrame:
     """One row a record; `samples_s` holds each cell's raw samples as a list."""
     return pd.DataFrame(

@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from importlib.resources import files
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from backprop.bench import units
+from backprop.bench.files import write_whole
 from backprop.bench.record import MEASURED
 from backprop.bench.report import charts, data, machines, tables
 from backprop.bench.report.accuracy import find_accuracy, read_curves
@@ -229,12 +229,9 @@ def chart_library() -> str:
     make: Any = vl_convert.javascript_bundle  # its stub asks for a snippet that may be left out
     library = str(make()).replace("</script", "<\\/script").replace("<!--", "<\\!--")
     written = library.encode()
-    kept = user_cache() / f"{own}-{_sum_of(written)}.js"
-    being_written = kept.with_suffix(f".{os.getpid()}")  # two commands may write at the same time
     with contextlib.suppress(OSError):  # where nothing can be kept, the next page takes as long
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        being_written.write_bytes(written)
-        being_written.replace(kept)
+        user_cache().mkdir(parents=True, exist_ok=True)
+        write_whole(user_cache() / f"{own}-{_sum_of(written)}.js", written)
     return library
 
 

@@ -33,7 +33,8 @@ def render(loaded: LoadedRun, pictures: list[str], can_draw: bool = True) -> str
     cells = list(tuples(loaded.frame))
     said = answer(cells)
     sections = ["# Derivations of one gradient, compared", *_opening(said, cells)]
-    sections += [f"![{_caption(name)}]({name})" for name in pictures]
+    captions = {name: name.removesuffix(".svg").replace("-", " ").capitalize() for name in pictures}
+    sections += [f"![{caption}]({name})" for name, caption in captions.items()]
     if not can_draw:
         sections.append(f"No pictures: they need `{NEEDED}`.")
     elif not pictures:
@@ -124,10 +125,6 @@ def _machine(run: Description) -> str:
         {"": name, " ": as_code(value) if name == "command" else as_text(value)}
         for name, value in machines.machine_rows(run).items()
     )
-
-
-def _caption(name: str) -> str:
-    return name.removesuffix(".svg").replace("-", " ").capitalize()
 
 
 # The text for a pull request ----------------------------------------------------------------------------

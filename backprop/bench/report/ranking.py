@@ -29,8 +29,11 @@ def _order(cell: Any) -> tuple[float, ...]:
 
 
 def rank(cell: Any) -> str:
-    """2, or 1-3 where the cell cannot be told from its neighbours; a wrong cell has no rank."""
-    return units.rank(cell.rank_best, cell.rank_worst) if cell.status == "ok" else ""
+    """2, or 1-3 where the cell cannot be told from its neighbours; empty where the cell has no rank, or is wrong."""
+    best, worst = cell.rank_best, cell.rank_worst
+    if cell.status != "ok" or units.missing(best) or units.missing(worst):
+        return ""
+    return units.count(best) if best == worst else f"{units.count(best)}-{units.count(worst)}"
 
 
 def ran(cell: Any) -> bool:

@@ -192,8 +192,9 @@ def exponent_rows(cells: Sequence[Any], found: Iterable[Exponent]) -> list[Row]:
                 "cell": f"{str(first.network).split()[0]}{batch}, {first.dtype}",
             },
         )
-        line[one.quantity] = f"{one.measured.value:z.2f} ({units.ends(one.measured.low, one.measured.high)})"
-        line[f"{one.quantity}, predicted"] = f"{one.predicted:z.2f}"
+        ends = units.interval(one.measured.low, one.measured.high, units.exponent) or units.MISSING
+        line[one.quantity] = f"{units.exponent(one.measured.value)} ({ends})"
+        line[f"{one.quantity}, predicted"] = units.exponent(one.predicted)
     return [dict.fromkeys(_EXPONENTS, units.MISSING) | line for line in lines.values()]
 
 
