@@ -1,4 +1,4 @@
-"""The table of README: one scenario, what every strategy costs there against the short form.
+"""The table and the picture of README: one scenario, what every strategy costs there against the short form.
 
 A cell that did not fit its budget is in the table with what was predicted for it, and marked as predicted.
 """
@@ -10,6 +10,10 @@ from typing import Any
 
 import pandas as pd
 
+from backprop.bench.record import SHORT_FORM
+from backprop.bench.report import charts, pictures
+from backprop.bench.report.answer import find_lead
+from backprop.bench.report.data import bar_rows
 from backprop.bench.report.frame import tuples
 from backprop.bench.report.markdown import markdown_table
 from backprop.bench.report.ranking import HEADLINE
@@ -55,3 +59,21 @@ def _error(cell: Any, figures: Figures) -> str:
     if cell.status != "ok":
         return "not run: " + str(cell.status).replace("-", " ")
     return ("an estimate: " if cell.tolerance >= 1 else "") + figures["error"].text
+
+
+def draw_headline(frame: pd.DataFrame) -> dict[str, bytes]:
+    """The bars of README's scenario, as headline.svg and .pdf; nothing where the run has no short form there."""
+    lead = find_lead(tuples(frame))
+    if (
+        lead is None
+        or (lead.scenario, lead.dtype) != HEADLINE
+        or lead.base != SHORT_FORM
+        or not lead.measured
+    ):
+        return {}
+    title = {"text": lead.title}
+    if any(bar.predicted for bar in lead.bars):
+        title["subtitle"] = "≈ and dashed: predicted, not run"
+    return pictures.drawn(
+        "headline", {**charts.bars(lead), "width": 640, "title": title}, cells=bar_rows(lead)
+    )

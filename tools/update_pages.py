@@ -29,11 +29,12 @@ from typing import Any
 
 import pandas as pd
 from build_docs import ROOT
+from headline import draw_headline
 from page_tables import table_of
 
 import backprop.bench
 from backprop.bench.report.accuracy import curves
-from backprop.bench.report.pictures import draw_against_size, draw_curves, draw_headline
+from backprop.bench.report.pictures import draw_against_size, draw_curves
 from backprop.bench.training.compare import Learnt
 from backprop.bench.training.pictures import draw_comparison
 from backprop.training import Point

@@ -16,13 +16,11 @@ from importlib.resources import files
 import pandas as pd
 
 from backprop.bench import units
-from backprop.bench.record import SHORT_FORM, grouped
+from backprop.bench.record import grouped
 from backprop.bench.report import charts
-from backprop.bench.report.answer import find_lead
-from backprop.bench.report.data import SIZES, Json, bar_rows, cell_row
+from backprop.bench.report.data import SIZES, Json, cell_row
 from backprop.bench.report.frame import tuples
 from backprop.bench.report.looks import PLAIN, Spec, channels
-from backprop.bench.report.ranking import HEADLINE
 from backprop.errors import install_line
 
 NEEDED = install_line("report")
@@ -146,22 +144,6 @@ def _network_names() -> list[Spec]:
         {"data": {"name": "networks"}, "mark": slanted, "encoding": words},
         {"data": {"name": "networks"}, "mark": tick, "encoding": {**place, "y2": {"value": -6}}},
     ]
-
-
-def draw_headline(frame: pd.DataFrame) -> dict[str, bytes]:
-    """The bars of README's scenario, as headline.svg and .pdf; nothing where the run has no short form there."""
-    lead = find_lead(tuples(frame))
-    if (
-        lead is None
-        or (lead.scenario, lead.dtype) != HEADLINE
-        or lead.base != SHORT_FORM
-        or not lead.measured
-    ):
-        return {}
-    title = {"text": lead.title}
-    if any(bar.predicted for bar in lead.bars):
-        title["subtitle"] = "≈ and dashed: predicted, not run"
-    return drawn("headline", {**charts.bars(lead), "width": 640, "title": title}, cells=bar_rows(lead))
 
 
 # The pictures of accuracy -------------------------------------------------------------------------------

@@ -46,7 +46,8 @@ def difference(first: Any, second: Any) -> Difference | None:
     if apart == 0:
         return None
     symbols = sorted(apart.free_symbols, key=str)
-    neutral = {symbol: _neutral(k, symbol) for k, symbol in enumerate(symbols)}
+    # Expressions that are alike but for their symbols become the same.
+    neutral = {symbol: sympy.Symbol(f"{k:03d}", **symbol.assumptions0) for k, symbol in enumerate(symbols)}
     found = _difference(apart.xreplace(neutral))
     if found is None:
         return None
@@ -56,11 +57,6 @@ def difference(first: Any, second: Any) -> Difference | None:
         )
     names = {str(neutral[symbol]): str(symbol) for symbol in symbols}
     return Difference({names[name]: value for name, value in found.point.items()}, found.by)
-
-
-def _neutral(k: int, symbol: Any) -> Any:
-    """The symbol number k of any expression that is like this one but for its symbols."""
-    return sympy.Symbol(f"{k:03d}", **symbol.assumptions0)
 
 
 @lru_cache(maxsize=4096)

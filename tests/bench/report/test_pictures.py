@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
+from headline import draw_headline
 from rows import left_out, record, wrong
 
 from backprop.bench.report import charts, pictures
@@ -143,7 +144,7 @@ def test_page_and_headline_are_one_chart(monkeypatch):
         pictures, "drawn", lambda name, chart, **rows: asked.append((name, chart, rows)) or {}
     )
     rows = [*SHORT, left_out("dense", predicted_time_s=2.0, **PLACE)]
-    pictures.draw_headline(to_frame(rows))
+    draw_headline(to_frame(rows))
     ((name, chart, data),) = asked
     lead = find_lead(rows)
     page = charts.bars(lead)
@@ -162,7 +163,7 @@ def test_the_headline_has_a_bar_a_strategy_and_those_that_are_predicted_are_pale
         left_out("dead", "crashed", predicted_time_s=1e-6, **PLACE),
         record("elsewhere", 1e-9, **PLACE | {"scenario": "toy"}),
     ]
-    drawn = pictures.draw_headline(to_frame(rows))
+    drawn = draw_headline(to_frame(rows))
     assert list(drawn) == ["headline.svg", "headline.pdf"]
     bars = re.findall(
         r'<path aria-label="[^"]*"[^>]*aria-roledescription="bar"[^>]*>', svg(drawn, "headline")
@@ -170,23 +171,21 @@ def test_the_headline_has_a_bar_a_strategy_and_those_that_are_predicted_are_pale
     colours = pictures._colours()
     assert [f'fill="{colours["accent"]}"' in bar for bar in bars] == [True, True, False]
     assert [f'fill="{colours["predicted"]}"' in bar and "stroke-dasharray" in bar for bar in bars][2]
-    assert svg(drawn, "headline") == svg(pictures.draw_headline(to_frame(rows)), "headline")
+    assert svg(drawn, "headline") == svg(draw_headline(to_frame(rows)), "headline")
 
 
 @drawing
 def test_a_figure_stands_behind_the_interval_of_its_bar():
     wide = [SHORT[0], record("vjp", 3e-3, ratio_low=2.0, ratio_high=5.0, **PLACE)]
     assert [bar["end"] for bar in bar_rows(find_lead(wide))] == [1.0, 5.0]
-    assert svg(pictures.draw_headline(to_frame(wide)), "headline") != svg(
-        pictures.draw_headline(to_frame(SHORT)), "headline"
-    )
+    assert svg(draw_headline(to_frame(wide)), "headline") != svg(draw_headline(to_frame(SHORT)), "headline")
 
 
 @pytest.mark.parametrize(
     "rows", [[], [SHORT[1]], [record(), record("vjp", 3e-3)]], ids=["none", "no base", "toy"]
 )
 def test_without_the_short_form_of_that_scenario_there_is_no_headline(rows):
-    assert pictures.draw_headline(to_frame(rows)) == {}
+    assert draw_headline(to_frame(rows)) == {}
 
 
 # Errors
