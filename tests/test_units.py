@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import PROPERTY
 
-from backprop.bench import units
+from backprop import units
 
 SECONDS = {
     0: "0 ns",

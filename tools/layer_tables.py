@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.record import by_scenario
 from backprop.bench.report.frame import tuples
 from backprop.bench.report.markdown import markdown_table

@@ -20,8 +20,7 @@ import msgspec
 import numpy as np
 from training_epochs import DATA, HIDDEN, LIBRARIES, RATES, Epoch, installed
 
-from backprop import Network
-from backprop.bench import units
+from backprop import Network, units
 from backprop.bench.console import make_console
 from backprop.bench.files import keep, write_files
 from backprop.bench.machine import describe_machine

@@ -15,7 +15,7 @@ from rich.segment import Segment, SegmentLines
 from rich.style import Style
 from rich.styled import Styled
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.commands import INTERRUPTED
 from backprop.bench.record import Agreement, Record, Results, by_scenario, one_line, to_json
 from backprop.bench.report.answer import conclusion

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from backprop.bench import units
+from backprop import units
 
 if TYPE_CHECKING:
     from backprop.bench.scenarios import Scenario

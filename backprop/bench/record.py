@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from backprop.bench import units
+from backprop import units
 
 SHORT_FORM = "short-form"
 """The strategy that all others are compared with; it takes turns in every group, with a row of its own or without."""

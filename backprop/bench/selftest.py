@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.files import decoded_file, write_files
 from backprop.bench.record import SHORT_FORM, SamplesByName
 from backprop.bench.report.markdown import markdown_table

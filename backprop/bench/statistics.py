@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from backprop import units
 from backprop.arrays import Array
-from backprop.bench import units
 
 Starts = Sequence[Sequence[float]]
 """Samples by start: one sequence of turns for every fresh process."""

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.budget import at_most
 from backprop.bench.clock import Call
 from backprop.bench.record import Status

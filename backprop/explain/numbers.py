@@ -49,11 +49,6 @@ def primed(letters: str) -> list[str]:
     return [letter + "′" * letters[:k].count(letter) for k, letter in enumerate(letters)]
 
 
-def bytes_text(count: int) -> str:
-    """Bytes in words: 96 B, 1.5 kB."""
-    return f"{count} B" if count < 1000 else f"{count / 1000:.3g} kB"
-
-
 def _matrix(caption: str, columns: tuple[str, ...], rows: tuple[str, ...], texts: Array) -> Matrix:
     return Matrix(caption, columns, rows, tuple(tuple(str(text) for text in row) for row in texts))
 

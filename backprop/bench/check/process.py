@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from backprop import units
 from backprop.arrays import Array
-from backprop.bench import units
 from backprop.bench.check.cost import CostRow
 from backprop.bench.check.job import Job
 from backprop.bench.check.wire import PIPES_CLOSED, WireError, pack, unpack

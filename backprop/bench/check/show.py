@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.padding import Padding
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import Checked
 from backprop.bench.console import make_console

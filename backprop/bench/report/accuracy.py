@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.accuracy import FIELDS, ErrorRow, predicted_bottoms
 from backprop.bench.files import write_files
 from backprop.bench.report import pictures

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.record import MEASURED, SHORT_FORM, by_scenario
 from backprop.bench.report.ranking import HEADLINE, is_predicted, ran, ranked
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.record import Agreement, grouped
 from backprop.bench.report.answer import Lead, about
 from backprop.bench.report.charts import nested_area

@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.files import write_whole
 from backprop.bench.record import MEASURED
 from backprop.bench.report import charts, data, machines, tables

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.record import Description, Machine, grouped
 from backprop.bench.report.tables import Row
 

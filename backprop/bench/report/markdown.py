@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.record import MEASURED, Agreement, Description, by_scenario, grouped
 from backprop.bench.report import machines, tables
 from backprop.bench.report.answer import Answer, Lead, answer

@@ -15,7 +15,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.record import grouped
 from backprop.bench.report import charts
 from backprop.bench.report.data import SIZES, Json, cell_row

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.record import NOT_BEGUN, Description, by_scenario
 
 HEADLINE = ("mnist-32", "float64")

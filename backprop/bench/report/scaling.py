@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.record import grouped
 from backprop.bench.report.ranking import ran
 from backprop.bench.statistics import Estimate, fit_exponent

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.record import MEASURED, SHORT_FORM, Agreement, by_scenario, one_line
 from backprop.bench.report.ranking import is_predicted, ran, rank, ranked
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.files import write_files
 from backprop.bench.report.markdown import table_of
 from backprop.bench.report.pictures import NEEDED, available
