@@ -15,7 +15,6 @@ from backprop.bench.places import Place
 from backprop.bench.record import Description
 from backprop.bench.report import make_room
 from backprop.errors import RecordError
-from backprop.verify import REFERENCE
 
 if TYPE_CHECKING:
     from backprop.bench.progress import GroupDisplay
@@ -95,7 +94,6 @@ class Instrument:
         return Description.now(
             shlex.join(self.command),
             self.dataset.name,
-            REFERENCE,
             self.budget,
             settings=self._settings(),
             notes=self.place.notes(),

@@ -202,13 +202,15 @@ class Description(Row, tag="run"):
     settings: dict[str, Any] | None = None
 
     @classmethod
-    def now(cls, command: str, data: str, reference: str, budget: Budget, **more: Any) -> Description:
+    def now(cls, command: str, data: str, budget: Budget, **more: Any) -> Description:
         """The description of a run that begins now."""
+        from backprop.verify import REFERENCE  # loads NumPy
+
         return cls(
             format=FORMAT,
             command=command,
             data=data,
-            reference=reference,
+            reference=REFERENCE,
             started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             memory_budget_bytes=budget.memory_bytes,
             time_budget_s=budget.time_s,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from backprop.bench.commands.options import AsJson, Fresh
+from backprop.bench.commands import options
 
 EXAMPLES = """
   backprop compare results/before results/after
@@ -37,8 +37,8 @@ def compare(
         Path | None,
         typer.Option(metavar="FILE", help="Write the comparison into this Markdown file (.md), too."),
     ] = None,
-    fresh: Fresh = False,
-    as_json: AsJson = False,
+    fresh: options.Fresh = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Compare two runs cell by cell.
 

@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands.options import (
-    Activation,
-    Fresh,
-    LossName,
-    OneOrTwoStrategies,
-    file_option,
-    format_option,
-)
+from backprop.bench.commands import options
 from backprop.errors import OutputError
 
 if TYPE_CHECKING:
@@ -65,16 +58,16 @@ OwnNumbers = Annotated[
 
 
 def explain(
-    strategy: OneOrTwoStrategies = None,
+    strategy: options.OneOrTwoStrategies = None,
     network: SmallNetwork = None,
-    activation: Activation = "relu",
-    loss: LossName = "cross-entropy",
+    activation: options.Activation = "relu",
+    loss: options.LossName = "cross-entropy",
     batch: Samples = None,
     seed: Seed = 10,
-    format: Annotated[str | None, format_option(_FORMATS)] = None,
-    out: Annotated[Path | None, file_option(_FORMATS)] = None,
+    format: Annotated[str | None, options.format_option(_FORMATS)] = None,
+    out: Annotated[Path | None, options.file_option(_FORMATS)] = None,
     values: OwnNumbers = None,
-    fresh: Fresh = False,
+    fresh: options.Fresh = False,
 ) -> None:
     """Show every matrix of a derivation on a small network.
 

@@ -12,19 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands.options import (
-    AsJson,
-    Data,
-    Fresh,
-    MemoryBudget,
-    Scenarios,
-    Starts,
-    Strategies,
-    SuiteName,
-    Threads,
-    TimeBudget,
-    Turns,
-)
+from backprop.bench.commands import options
 from backprop.errors import RecordError
 
 if TYPE_CHECKING:
@@ -95,24 +83,24 @@ Predict = Annotated[
 
 
 def run(
-    suite: SuiteName = "default",
-    strategy: Strategies = None,
-    scenario: Scenarios = None,
-    memory_budget: MemoryBudget = None,
-    time_budget: TimeBudget = None,
-    threads: Threads = 1,
-    starts: Starts = None,
-    turns: Turns = None,
+    suite: options.SuiteName = "default",
+    strategy: options.Strategies = None,
+    scenario: options.Scenarios = None,
+    memory_budget: options.MemoryBudget = None,
+    time_budget: options.TimeBudget = None,
+    threads: options.Threads = 1,
+    starts: options.Starts = None,
+    turns: options.Turns = None,
     precision: Precision = None,
     claim: Claim = None,
-    data: Data = "sample",
+    data: options.Data = "sample",
     out: Folder = None,
     resume: Resume = False,
-    fresh: Fresh = False,
+    fresh: options.Fresh = False,
     workers: Workers = None,
     cluster: Cluster = None,
     predict: Predict = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Measure strategies in scenarios, and write records and reports.
 

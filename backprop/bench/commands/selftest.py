@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands import INTERRUPTED, completion
-from backprop.bench.commands.options import AsJson, Starts, SuiteName, Threads, Turns, single
+from backprop.bench.commands import INTERRUPTED, completion, options
 from backprop.errors import BackpropError
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ OneScenario = Annotated[
         "--scenario",
         "-c",
         metavar="NAME",
-        callback=single,
+        callback=options.single,
         autocompletion=completion.scenarios,
         help="The scenario in which the short form is measured against itself.",
     ),
@@ -64,15 +63,15 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with the self-test
 
 def selftest(
     scenario: OneScenario = "mnist-32/float32",
-    suite: SuiteName = "peers",
-    starts: Starts = None,
-    turns: Turns = None,
+    suite: options.SuiteName = "peers",
+    starts: options.Starts = None,
+    turns: options.Turns = None,
     runs: Runs = None,
     seconds: Seconds = 110.0,
     out: Folder = None,
     resume: Resume = False,
-    threads: Threads = 1,
-    as_json: AsJson = False,
+    threads: options.Threads = 1,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show which differences this machine can detect.
 
