@@ -101,11 +101,11 @@ def read_suite(path: Path) -> Suite:
     given = [(number, msgspec.convert({**shared, **table}, Product)) for number, table in tables]
     parts = [_part(source, *one) for one in given or [(0, file)]]
     (slow_s,) = source.each(0, "slow", functools.partial(parse_seconds, "time of a slow one"), [file.slow])
-    schedule = Schedule(file.starts, file.turns, slow_s=slow_s)
+    wished: dict[str, Any] = {}
     for key in ("precision", "claim"):
         if (text := getattr(file, key)) is not None:
-            (share,) = source.each(0, key, functools.partial(parse_share, key), [text])
-            schedule = replace(schedule, **{key: share})
+            (wished[key],) = source.each(0, key, functools.partial(parse_share, key), [text])
+    schedule = Schedule(file.starts, file.turns, slow_s=slow_s, **wished)
     return restrict(Suite(path.stem, tuple(parts), schedule, file.curves))
 
 
