@@ -17,9 +17,10 @@ from headline import headline_table
 from targets import beside_libraries, cells_of, targets
 
 from backprop.bench.comparison import compare_runs
+from backprop.bench.estimates import read_run
 from backprop.bench.report.answer import answer as find_answer
 from backprop.bench.report.comparison import render
-from backprop.bench.report.frame import load_run, tuples
+from backprop.bench.report.frame import tuples
 from backprop.bench.report.markdown import markdown_table, summary
 
 
@@ -47,7 +48,7 @@ def few(folder: Path) -> str:
 
 def ranked(folder: Path) -> str:
     """The ranking that a run prints for a pull request, of the same few strategies."""
-    head, line, *rows = only_table(summary(load_run(folder))).splitlines()[
+    head, line, *rows = only_table(summary(read_run(folder))).splitlines()[
         : len(headline_of(folder).splitlines())
     ]
     return "\n".join([head, line, *(row for row in rows if row.split("|")[2].strip() in FEW)])

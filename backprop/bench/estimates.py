@@ -19,8 +19,8 @@ import msgspec
 import numpy as np
 
 from backprop.bench.baselines import LOSS, PRODUCTS, TWIN
-from backprop.bench.journal import read_journal
-from backprop.bench.record import NOT_BEGUN, SHORT_FORM, Agreement, Description, Record, grouped
+from backprop.bench.journal import Run, read_journal
+from backprop.bench.record import NOT_BEGUN, SHORT_FORM, Description, Record, grouped
 from backprop.bench.statistics import (
     SAME,
     SIGNIFICANCE,
@@ -40,16 +40,13 @@ BUSY = 1.5
 _NOT_RUN = (*NOT_BEGUN, "unsupported", "unavailable")
 
 
-def read_run(folder: Path) -> tuple[Description, list[Record], list[Agreement]]:
-    """The run's description, its records with all their estimates, and its agreements.
-
-    Raises `RecordError` as `read_journal` does.
-    """
-    run, records, agreements = read_journal(folder)
-    _find_groups(run, records)
-    figures(records)
-    claims(records)
-    return run, records, agreements
+def read_run(folder: Path) -> Run:
+    """The run in a folder, its records with all their estimates; raises `RecordError` as `read_journal` does."""
+    run = read_journal(folder)
+    _find_groups(run.description, run.records)
+    figures(run.records)
+    claims(run.records)
+    return run
 
 
 # Figures ----------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -120,24 +121,29 @@ class Journal:
         self._whole_bytes += len(content)
 
 
-def read_journal(folder: Path) -> tuple[Description, list[Record], list[Agreement]]:
-    """The run's description, its records and its agreements.
+class Run(NamedTuple):
+    """What a journal says of a run."""
+
+    description: Description
+    records: list[Record]
+    agreements: list[Agreement]
+
+
+def read_journal(folder: Path) -> Run:
+    """The run in a folder.
 
     Raises `RecordError` where the folder holds no journal, a line cannot be read, or the format is newer than this
     version's.
     """
     path = path_of(folder)
     rows = _read_rows(path)
-    run = rows[0] if rows else None
-    if not isinstance(run, Description) or any(isinstance(row, Description) for row in rows[1:]):
+    first = rows[0] if rows else None
+    if not isinstance(first, Description) or any(isinstance(row, Description) for row in rows[1:]):
         raise RecordError(
             f"{path} does not begin with the one description of a run; expected a run's {NAME}."
         )
-    return (
-        run,
-        [row for row in rows if isinstance(row, Record)],
-        [row for row in rows if isinstance(row, Agreement)],
-    )
+    records = [row for row in rows if isinstance(row, Record)]
+    return Run(first, records, [row for row in rows if isinstance(row, Agreement)])
 
 
 def path_of(run: Path) -> Path:
@@ -148,7 +154,11 @@ def path_of(run: Path) -> Path:
 
 def unfinished(folder: Path) -> bool:
     """Whether the folder holds a run of `backprop run` that was killed or interrupted."""
-    return begun(folder) and read_journal(folder)[0].settings is not None and not finished_groups(folder)[1]
+    return (
+        begun(folder)
+        and read_journal(folder).description.settings is not None
+        and not finished_groups(folder)[1]
+    )
 
 
 def begun(folder: Path) -> bool:

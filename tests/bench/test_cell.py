@@ -240,9 +240,9 @@ def test_verifying_needs_time_for_one_call_only(measure):
 def test_nothing_is_dropped_from_strategies_times_scenarios(measure):
     strategies = ["short-form", Raises(), Unsupported(), Spy(peak_bytes=10**12), NotANumber(), OddName()]
     done = measure(strategies, ["toy", SQUARE])
-    assert len(done.results.records) == len(done.loaded.frame) == 12
-    assert set(done.loaded.frame.groupby("scenario").size()) == {6}
-    assert to_csv(done.loaded).count("needs 1 TB") == 2
+    assert len(done.results.records) == len(done.frame) == 12
+    assert set(done.frame.groupby("scenario").size()) == {6}
+    assert to_csv(done.frame).count("needs 1 TB") == 2
 
 
 def test_every_pair_is_compared_in_its_own_scenario(measure):

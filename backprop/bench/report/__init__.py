@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from backprop.bench.estimates import read_run
 from backprop.bench.files import write_files, writing
 from backprop.bench.journal import begun, path_of, read_journal, unfinished
 from backprop.errors import OutputError, RecordError
@@ -20,17 +21,17 @@ def write_reports(run: Path) -> list[Path]:
     """
     from backprop.bench.report import frame, html, markdown, pictures
 
-    loaded, folder = frame.load_run(run), path_of(run).parent
-    can_draw = pictures.available()
-    drawn = pictures.draw_against_size(loaded.frame) if can_draw else {}
+    found, folder = read_run(run), path_of(run).parent
+    cells, can_draw = frame.to_frame(found.records), pictures.available()
+    drawn = pictures.draw_against_size(cells) if can_draw else {}
     shown = [name for name in drawn if name.endswith(".svg")]
     files: dict[str, str | bytes] = {
-        "results.csv": frame.to_csv(loaded),
-        "report.md": markdown.render(loaded, shown, can_draw),
+        "results.csv": frame.to_csv(cells),
+        "report.md": markdown.render(found, shown, can_draw),
         **drawn,
     }
     if can_draw:
-        files[html.NAME] = html.render(loaded, folder)
+        files[html.NAME] = html.render(found, folder)
         with writing("The report", folder):
             for name in set(pictures.NAMES) - set(drawn):  # pictures of other figures: this run gives none
                 (folder / name).unlink(missing_ok=True)
@@ -39,10 +40,10 @@ def write_reports(run: Path) -> list[Path]:
 
 def write_page(run: Path) -> Path:
     """Write report.html alone; raises `PageError` without the extra `report`, and as `write_reports` does."""
-    from backprop.bench.report import frame, html
+    from backprop.bench.report import html
 
     folder = path_of(run).parent
-    page = html.render(frame.load_run(run), folder)
+    page = html.render(read_run(run), folder)
     return write_files("The page", folder, {html.NAME: page})[0]
 
 

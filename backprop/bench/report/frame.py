@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pandas as pd
 
-from backprop.bench.estimates import read_run
 from backprop.bench.record import (
-    Agreement,
     Count,
-    Description,
     Predicted,
     Record,
     Samples,
@@ -33,21 +28,6 @@ _DTYPES: dict[Any, str] = {
     SamplesByName: "object",
 }
 """The dtype of a column by the type of its field; other types become float64, and `_column` treats `Predicted`."""
-
-
-@dataclass(frozen=True)
-class LoadedRun:
-    """A run as read from its journal: its description, the frame of its cells, and its agreements."""
-
-    run: Description
-    frame: pd.DataFrame
-    agreements: list[Agreement]
-
-
-def load_run(folder: Path) -> LoadedRun:
-    """Read a run's folder; raises `RecordError` where that is not possible."""
-    run, records, agreements = read_run(folder)
-    return LoadedRun(run, to_frame(records), agreements)
 
 
 def to_frame(records: list[Record]) -> pd.DataFrame:
@@ -71,10 +51,10 @@ def tuples(frame: pd.DataFrame) -> Iterator[Any]:
     return iter(frame.itertuples())
 
 
-def to_csv(loaded: LoadedRun) -> str:
+def to_csv(frame: pd.DataFrame) -> str:
     """The frame as CSV, without the raw samples, which stay in the journal.
 
     A float has twelve digits: its last ones differ between processors, whose logarithms differ.
     """
-    figures = loaded.frame.drop(columns=["samples_s", "baselines_s"])
+    figures = frame.drop(columns=["samples_s", "baselines_s"])
     return figures.to_csv(index=False, lineterminator="\n", float_format="%.12g")

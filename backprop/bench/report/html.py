@@ -17,11 +17,11 @@ from typing import Any
 
 from backprop import units
 from backprop.bench.files import write_whole
+from backprop.bench.journal import Run
 from backprop.bench.record import MEASURED
 from backprop.bench.report import charts, data, machines, tables
 from backprop.bench.report.accuracy import find_accuracy, read_curves
 from backprop.bench.report.answer import Lead, answer
-from backprop.bench.report.frame import LoadedRun, tuples
 from backprop.bench.report.looks import channels, looks
 from backprop.bench.report.pictures import NEEDED, available
 from backprop.bench.report.ranking import ranking_note
@@ -37,7 +37,7 @@ class PageError(BackpropError, RuntimeError):
     """A page that cannot be made here."""
 
 
-def render(loaded: LoadedRun, folder: Path) -> str:
+def render(run: Run, folder: Path) -> str:
     """The whole page; `folder` is where errors against the step are looked for, which `backprop accuracy` writes.
 
     Raises `PageError` where the extra `report` is not installed.
@@ -48,7 +48,7 @@ def render(loaded: LoadedRun, folder: Path) -> str:
         style=_raw(_own("page.css")),
         script=_raw(_own("page.js")),
         library=_raw(chart_library()),
-        **_content(loaded, folder),
+        **_content(run, folder),
     )
     return page
 
@@ -76,9 +76,9 @@ def _raw(text: str) -> Any:
 # What the page says -------------------------------------------------------------------------------------
 
 
-def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
+def _content(run: Run, folder: Path) -> dict[str, Any]:
     """Everything that the template names."""
-    cells = list(tuples(loaded.frame))
+    cells = run.records
     said, fitted = answer(cells), exponents(cells)
     shown = said.lead.bars if said.lead else ()
     accuracy = find_accuracy(folder)
@@ -89,17 +89,17 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "tone": _tone(cells),
         "predicted_bars": any(bar.predicted for bar in shown),
         "intervals": any(bar.low is not None for bar in shown),
-        "notes": list(map(str, loaded.run.notes)),
+        "notes": list(map(str, run.description.notes)),
         "ranked": ranked,
         "ranked_headers": _filled(_RANKED, ranked),
-        "ranking_note": ranking_note(cells, loaded.run),
+        "ranking_note": ranking_note(cells, run.description),
         "scenarios": list(dict.fromkeys(str(cell.scenario) for cell in cells)),
         "dtypes": list(dict.fromkeys(str(cell.dtype) for cell in cells)),
         "statuses": list(dict.fromkeys(str(cell.status) for cell in cells)),
-        "charts": _charts(loaded, cells, said.lead, fitted, accuracy),
+        "charts": _charts(run, cells, said.lead, fitted, accuracy),
         "text_columns": TEXT_COLUMNS,
         "exponents": tables.exponent_rows(cells, fitted),
-        "pairs": [(one.label, one.names, list(one.rows())) for one in tables.matrices(loaded.agreements)],
+        "pairs": [(one.label, one.names, list(one.rows())) for one in tables.matrices(run.agreements)],
         "accuracy_file": "" if accuracy is None else accuracy.name,
         "limits": machines.limits_rows(cells),
         "left_out": left_out,
@@ -110,7 +110,7 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "floors": tables.floor_rows(cells),
         "measurements": tables.measurements(cells),
         "hosts": machines.host_rows(cells),
-        "machine": machines.machine_rows(loaded.run),
+        "machine": machines.machine_rows(run.description),
     }
     return {**content, "contents": _contents(content)}
 
@@ -162,7 +162,7 @@ def _filled(headers: Iterable[str], rows: Sequence[tuple[Any, tables.Figures]]) 
 
 
 def _charts(
-    loaded: LoadedRun,
+    run: Run,
     cells: Sequence[Any],
     lead: Lead | None,
     fitted: Sequence[Exponent],
@@ -171,7 +171,7 @@ def _charts(
     """What page.js draws: the data of every chart, and the charts themselves."""
     found, pairs, roofs = (
         data.sweeps(cells, fitted),
-        data.agreement_groups(loaded.agreements),
+        data.agreement_groups(run.agreements),
         data.roofs(cells),
     )
     curves = [] if accuracy is None else read_curves(accuracy)

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from backprop import units
+from backprop.bench.journal import Run
 from backprop.bench.record import MEASURED, Agreement, Description, by_scenario, grouped
 from backprop.bench.report import machines, tables
 from backprop.bench.report.answer import Answer, Lead, answer
-from backprop.bench.report.frame import LoadedRun, tuples
 from backprop.bench.report.pictures import NEEDED
 from backprop.bench.report.ranking import found_note, ranking_note
 from backprop.bench.report.scaling import exponents
@@ -28,9 +28,9 @@ _SOMETIMES = ("#", "noise floor", "95% interval")
 """Columns that a table has where a cell has a figure: a quick look has no A/A pair, and one start has no rank."""
 
 
-def render(loaded: LoadedRun, pictures: list[str], can_draw: bool = True) -> str:
+def render(run: Run, pictures: list[str], can_draw: bool = True) -> str:
     """The whole report as Markdown that GitHub renders; `pictures` are file names beside it."""
-    cells = list(tuples(loaded.frame))
+    cells = run.records
     said = answer(cells)
     sections = ["# Derivations of one gradient, compared", *_opening(said, cells)]
     captions = {name: name.removesuffix(".svg").replace("-", " ").capitalize() for name in pictures}
@@ -39,18 +39,18 @@ def render(loaded: LoadedRun, pictures: list[str], can_draw: bool = True) -> str
         sections.append(f"No pictures: they need `{NEEDED}`.")
     elif not pictures:
         sections.append("No pictures: no right cell in float64 with more than one sample was measured.")
-    sections += filter(None, [as_text(ranking_note(cells, loaded.run))])
+    sections += filter(None, [as_text(ranking_note(cells, run.description))])
     for (scenario, dtype), group in by_scenario(cells).items():
         sections += [f"## {as_text(scenario)}, {as_text(dtype)}", _subtitle(group[0])]
-        sections += [f"> {as_text(str(note))}" for note in loaded.run.notes]
+        sections += [f"> {as_text(str(note))}" for note in run.description.notes]
         sections.append(ranked_table(group))
         sections += filter(None, [found_note(group)])
         sections += table_of(tables.measurement_rows(group))
     if fitted := exponents(cells):
         sections += ["## Scaling", "value ~ size**exponent.", *table_of(tables.exponent_rows(cells, fitted))]
-    sections += ["## Agreement", _agreement_sections(loaded.agreements)]
+    sections += ["## Agreement", _agreement_sections(run.agreements)]
     sections += ["## Left out", left_out_table(cells)]
-    sections += ["## Machine and method", _machine(loaded.run), *table_of(machines.limits_rows(cells))]
+    sections += ["## Machine and method", _machine(run.description), *table_of(machines.limits_rows(cells))]
     return "\n\n".join(sections) + "\n"
 
 
@@ -130,23 +130,23 @@ def _machine(run: Description) -> str:
 # The text for a pull request ----------------------------------------------------------------------------
 
 
-def summary(loaded: LoadedRun) -> str:
+def summary(run: Run) -> str:
     """A run in a few lines: the answer, the ranking of its scenario, what was left out, and how to repeat it.
 
     The scenario is the one that the page opens with; the others are in report.md. The text ends with a line break.
     """
-    cells = list(tuples(loaded.frame))
+    cells = run.records
     said = answer(cells)
     parts = [f"### {as_text(said.headline)}"]
     if lead := said.lead:
         parts += [as_text(lead.title), _short_ranking(cells, lead)]
     verdict = said.verdict.replace("reasons below", "reasons in the table below")
-    words = (said.sentence, ranking_note(cells, loaded.run), verdict)
+    words = (said.sentence, ranking_note(cells, run.description), verdict)
     parts += [as_text(each) for each in words if each]
     parts += _bold(said.doubt, True)
     if out := _short_left_out(cells):
         parts.append(f"<details><summary>Left out</summary>\n\n{out}\n\n</details>")
-    rows = machines.machine_rows(loaded.run)
+    rows = machines.machine_rows(run.description)
     parts.append(f"{as_code(rows['command'])}, {as_text(rows['CPU'])}, threads: {as_text(rows['threads'])}")
     return "\n\n".join(parts) + "\n"
 
