@@ -96,7 +96,7 @@ def _content(run: Run, folder: Path) -> dict[str, Any]:
         "scenarios": list(dict.fromkeys(str(cell.scenario) for cell in cells)),
         "dtypes": list(dict.fromkeys(str(cell.dtype) for cell in cells)),
         "statuses": list(dict.fromkeys(str(cell.status) for cell in cells)),
-        "charts": _charts(run, cells, said.lead, fitted, accuracy),
+        "charts": _charts(run, said.lead, fitted, accuracy),
         "text_columns": TEXT_COLUMNS,
         "exponents": tables.exponent_rows(cells, fitted),
         "pairs": [(one.label, one.names, list(one.rows())) for one in tables.matrices(run.agreements)],
@@ -161,19 +161,10 @@ def _filled(headers: Iterable[str], rows: Sequence[tuple[Any, tables.Figures]]) 
 # Charts -------------------------------------------------------------------------------------------------
 
 
-def _charts(
-    run: Run,
-    cells: Sequence[Any],
-    lead: Lead | None,
-    fitted: Sequence[Exponent],
-    accuracy: Path | None,
-) -> data.Json:
+def _charts(run: Run, lead: Lead | None, fitted: Sequence[Exponent], accuracy: Path | None) -> data.Json:
     """What page.js draws: the data of every chart, and the charts themselves."""
-    found, pairs, roofs = (
-        data.sweeps(cells, fitted),
-        data.agreement_groups(run.agreements),
-        data.roofs(cells),
-    )
+    cells, pairs = run.records, data.agreement_groups(run.agreements)
+    found, roofs = data.sweeps(cells, fitted), data.roofs(cells)
     curves = [] if accuracy is None else read_curves(accuracy)
     names = [str(cell.strategy) for cell in cells]
     names += [row["strategy"] for curve in curves for row in curve["rows"]]
