@@ -63,7 +63,7 @@ class JaxPeer(AutomaticPeer):
         if dtype.itemsize == 8:
             jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
         functional = Functional(network, jax)
-        routes = {"grad": jax.value_and_grad, "jacfwd": _value_and_jacfwd}
+        routes: dict[str, Any] = {"grad": jax.value_and_grad, "jacfwd": _value_and_jacfwd}
         function = _jacrev(functional) if self.by_sample else routes[self.route](functional.short.loss)
         return self.compiled(jax.jit(function), network, batch_size, dtype)
 

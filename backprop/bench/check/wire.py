@@ -193,8 +193,8 @@ def _unpack(tree: Any, data: memoryview, at: int) -> tuple[Any, int]:
             return children, at
         if kind == "tuple":
             return tuple(children), at
-        named: Any = namedtuple(rest[0], rest[1])  # its fields are known only now
-        return named._make(children), at
+        make: Any = namedtuple  # its fields are known only now
+        return make(*rest[:2])._make(children), at
     return _unpack_lone(kind, *rest), at
 
 
