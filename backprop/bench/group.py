@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from backprop.bench.baselines import LOSS, PRODUCTS, TWIN, find_target
@@ -19,7 +20,6 @@ from backprop.bench.budget import Budget
 from backprop.bench.cell import Cell, Times, agreements_of
 from backprop.bench.estimates import figures, unstable
 from backprop.bench.forecast import Speeds
-from backprop.bench.machine import Limits
 from backprop.bench.record import SHORT_FORM, Results
 from backprop.bench.scenarios import Scenario
 from backprop.bench.statistics import STARTS_TO_CLAIM
@@ -96,8 +96,7 @@ class Group:
         with WorkerProcess(self.threads, self.cores) as worker:
             load(worker, self.scenario, Participant("speeds", LOSS), self._site, self.rng)
             answer = worker.ask("speeds", START_UP_S, memory_bytes=self.budget.memory_bytes)
-        limits = Limits(answer["flops_per_s"], answer["bytes_per_s"])
-        return Speeds(limits, answer["loss_s"], answer["overhead_s"])
+        return msgspec.convert(answer, Speeds)
 
     def _verify(self, target: str, cell: Cell, bench: Workbench, worker: WorkerProcess) -> None:
         """In a worker of its own; raises `WorkerError`."""
