@@ -132,14 +132,14 @@ def _find_groups(run: Description, records: Sequence[Record]) -> None:
 
 # What speaks against times ----------------------------------------------------------------------------
 
-
 # The bounds are chosen so that undisturbed starts pass, and a disturbed one is seen.
 _FEWEST_STARTS, _APART, _SCATTERS = 4, 0.15, 6
-"""Of so many starts, one is named whose median differs from that of the others by this share and so many scatters."""
+"""Of at least so many starts, one is named whose median differs from that of the others by more than this share, and
+by more than so many times their scatter."""
 _FEWEST_TURNS, _DRIFT = 8, 1.2
-"""Of so many turns, the second half is held against the first, and may take so many times as long."""
+"""Of at least so many turns, the second half may take at most so many times as long as the first."""
 _STOLEN = 0.02
-"""Of the processor's time: what the host of a virtual machine may take."""
+"""The share of the processor's time that the host of a virtual machine may take."""
 
 
 def unstable(starts: Starts, steal_share: float, throttled: int = 0) -> str:

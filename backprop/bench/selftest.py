@@ -48,7 +48,7 @@ PAIRS = 5
 HOW_PLANTED = "a wait at the end of every turn"
 """A recorded setting: until November 2026 the wait came after every call, and made the next call slower."""
 NAME = "selftest"
-"""Of the files, without .json and .md."""
+"""The name of the files, without .json and .md."""
 
 
 class Trial(Struct):

@@ -36,7 +36,7 @@ STARTS_TO_CLAIM = 6
 POWER = 0.9
 """A difference that *would have been found* is one that nine of ten such runs find."""
 CONFIDENCE = 0.95
-"""Of every interval."""
+"""The probability with which every interval holds the truth."""
 SAME = "same within noise"
 
 

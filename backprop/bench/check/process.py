@@ -22,7 +22,7 @@ from backprop.child_process import ChildError, ChildProcess, signal_name
 from backprop.errors import CheckError
 
 _MOST_TREE_BYTES, _MOST_ANSWER_BYTES = 2**22, 2**28
-"""An answer may have so many bytes of text, and of numbers beside 16 times what it was asked about."""
+"""The most bytes of text in an answer; and the most bytes of numbers, beside 16 times those of its question."""
 
 
 class LateError(CheckError):
