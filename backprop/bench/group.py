@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -47,7 +48,6 @@ class Group:
     data: str
     threads: int
     cores: list[int] = field(default_factory=list)
-    rng: np.random.Generator = field(default_factory=np.random.default_rng)
 
     def measure(self, dataset: Dataset, say: Callable[[str], None], advance: Callable[[], None]) -> Results:
         """All rows of the group. `say` is told what runs, `advance` is called after every turn."""
@@ -81,9 +81,10 @@ class Group:
         figures([record for record in records if record.samples_s])
         return Results(records, agreements)
 
-    @property
+    @cached_property
     def _site(self) -> Site:
         return Site(
+            scenario=self.scenario,
             data=self.data,
             threads=self.threads,
             cores=self.cores,
@@ -94,13 +95,13 @@ class Group:
     def _speeds(self) -> Speeds:
         """The machine's speeds, measured in a worker; raises `WorkerError` where it is killed or does not answer."""
         with WorkerProcess(self.threads, self.cores) as worker:
-            load(worker, self.scenario, Participant("speeds", LOSS), self._site, self.rng)
+            load(worker, Participant("speeds", LOSS), self._site)
             answer = worker.ask("speeds", START_UP_S, memory_bytes=self.budget.memory_bytes)
         return msgspec.convert(answer, Speeds)
 
     def _verify(self, target: str, cell: Cell, bench: Workbench, worker: WorkerProcess) -> None:
         """In a worker of its own; raises `WorkerError`."""
-        load(worker, self.scenario, Participant(target, target), self._site, self.rng)
+        load(worker, Participant(target, target), self._site)
         cell.verify(worker, bench, self.budget.time_s)
         cell.verified |= worker.ask("learn", self.budget.time_s)
 
@@ -128,9 +129,7 @@ class Group:
         if schedule.precision or schedule.claim:
             # Slow strategies get their whole budget to reach what was asked for.
             schedule = replace(schedule, slow_s=self.budget.time_s)
-        turns = take_turns(
-            self.scenario, participants, schedule, self._site, self.rng, advance, reference=SHORT_FORM
-        )
+        turns = take_turns(participants, schedule, self._site, advance, reference=SHORT_FORM)
         timed = []
         for target, cell in cells.items():
             outcome = turns.outcomes[target]

@@ -28,7 +28,6 @@ from backprop import units
 from backprop.bench.files import decoded_file, write_files
 from backprop.bench.record import SHORT_FORM, SamplesByName
 from backprop.bench.report.markdown import markdown_table
-from backprop.bench.scenarios import Scenario
 from backprop.bench.statistics import (
     SIGNIFICANCE,
     Estimate,
@@ -96,20 +95,14 @@ def seen(trial: Trial) -> list[Seen]:
     return found
 
 
-def one_trial(
-    scenario: Scenario,
-    site: Site,
-    schedule: Schedule,
-    rng: np.random.Generator,
-    alive: Callable[[], None] = lambda: None,
-) -> Trial:
+def one_trial(site: Site, schedule: Schedule, alive: Callable[[], None]) -> Trial:
     """One run of the planted strategies; raises `WorkerError` where a worker failed. `alive` is called often."""
     stopped = True
 
     def taken(labels: Sequence[str]) -> SamplesByName:
         nonlocal stopped
         planted = [Participant(label, SHORT_FORM, SHARES.get(label, 0.0)) for label in labels]
-        turns = take_turns(scenario, planted, schedule, site, rng, alive, alive)
+        turns = take_turns(planted, schedule, site, alive, alive)
         stopped &= turns.stopped
         for outcome in turns.outcomes.values():
             if outcome.failure is not None:

@@ -30,7 +30,7 @@ class Stage:
         self.failures, self.stopped, self.steal, self.throttled = failures or {}, stopped, steal, throttled
         self.asked = []
 
-    def take_turns(self, scenario, participants, schedule, site, rng, advance, reference):
+    def take_turns(self, participants, schedule, site, advance, reference):
         self.asked.append([one.label for one in participants])
         self.schedule, self.reference = schedule, reference
         self.compared = [one.label for one in participants if one.compared]
@@ -69,7 +69,6 @@ def measure(monkeypatch):
             data="sample",
             threads=1,
             cores=[0],
-            rng=np.random.default_rng(0),
         )
         said = []
         found = group.measure(load("sample"), said.append, lambda: None)

@@ -5,7 +5,6 @@ import signal
 import sys
 import time
 
-import numpy as np
 import psutil
 import pytest
 from over import over, part
@@ -25,7 +24,7 @@ CORES = available_cores()[-1:]
 
 
 def site(limit_bytes=4e9, timeout_s=60.0):
-    return Site("sample", 1, CORES, limit_bytes, timeout_s)
+    return Site(SCENARIO, "sample", 1, CORES, limit_bytes, timeout_s)
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def worker():
 
 
 def loaded(worker, target, where=None):
-    load(worker, SCENARIO, Participant(target, target), where or site(), np.random.default_rng(0))
+    load(worker, Participant(target, target), where or site())
     return worker
 
 

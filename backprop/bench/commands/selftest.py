@@ -78,7 +78,6 @@ def selftest(
     Twins (one strategy under two names) and slow-downs of 2, 3, 5 and 10% are planted; the table says how often each
     was called different.
     """
-    import numpy as np
 
     from backprop.bench.conditions import Conditions
     from backprop.bench.files import check_folder
@@ -99,7 +98,7 @@ def selftest(
     if out is not None:
         check_folder("The self-test's files", out)
     schedule = restrict(find_suite(suite), starts=starts, turns=turns).schedule
-    site = Site("sample", threads, choose_cores(threads), memory_limit_bytes=8e9, timeout_s=60.0)
+    site = Site(chosen, "sample", threads, choose_cores(threads), memory_limit_bytes=8e9, timeout_s=60.0)
     settings = {
         "scenario": chosen.id,
         "starts": schedule.starts,
@@ -111,12 +110,12 @@ def selftest(
     }
     result = resumed(settings, out, resume) if out else SelfTest(settings)
     conditions = Conditions.of(threads, site.cores, schedule.turn_s)
-    rng, interrupted = np.random.default_rng(), False
+    interrupted = False
     try:
         with _display(result, schedule, runs, seconds) as alive:
             run_selftest(
                 result,
-                lambda: one_trial(chosen, site, schedule, rng, alive),
+                lambda: one_trial(site, schedule, alive),
                 runs,
                 seconds,
                 lambda result: _tell(result, out),
