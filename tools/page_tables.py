@@ -20,7 +20,6 @@ from backprop.bench.comparison import compare_runs
 from backprop.bench.estimates import read_run
 from backprop.bench.report.answer import answer as find_answer
 from backprop.bench.report.comparison import render
-from backprop.bench.report.frame import tuples
 from backprop.bench.report.markdown import markdown_table, summary
 
 
@@ -56,7 +55,7 @@ def ranked(folder: Path) -> str:
 
 def answer(folder: Path) -> str:
     """What the dearest exact derivation costs beside the cheapest one, as a run says it."""
-    return find_answer(tuples(cells_of(folder))).sentence
+    return find_answer(cells_of(folder)).sentence
 
 
 def comparison(folder: Path) -> str:

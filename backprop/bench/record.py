@@ -261,6 +261,9 @@ class Results:
         return [record.strategy for record in self.records if record.status == "disagrees"]
 
 
+Placed = TypeVar("Placed", Record, Agreement)
+
+
 def to_json(value: object) -> Any:
     """A row, or any value, as JSON can hold it: a number that is not finite becomes None."""
     return msgspec.json.decode(msgspec.json.encode(value, enc_hook=float))  # NumPy's numbers are floats, too
@@ -271,9 +274,9 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
-def by_scenario(cells: Iterable[Any]) -> dict[tuple[str, str], list[Any]]:
+def by_scenario(cells: Iterable[Placed]) -> dict[tuple[str, str], list[Placed]]:
     """The cells of every scenario and dtype, in the order in which the run has them."""
-    return grouped(cells, lambda cell: (str(cell.scenario), str(cell.dtype)))
+    return grouped(cells, lambda cell: (cell.scenario, cell.dtype))
 
 
 def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:

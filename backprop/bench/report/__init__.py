@@ -22,11 +22,11 @@ def write_reports(run: Path) -> list[Path]:
     from backprop.bench.report import frame, html, markdown, pictures
 
     found, folder = read_run(run), path_of(run).parent
-    cells, can_draw = frame.to_frame(found.records), pictures.available()
-    drawn = pictures.draw_against_size(cells) if can_draw else {}
+    can_draw = pictures.available()
+    drawn = pictures.draw_against_size(found.records) if can_draw else {}
     shown = [name for name in drawn if name.endswith(".svg")]
     files: dict[str, str | bytes] = {
-        "results.csv": frame.to_csv(cells),
+        "results.csv": frame.to_csv(frame.to_frame(found.records)),
         "report.md": markdown.render(found, shown, can_draw),
         **drawn,
     }

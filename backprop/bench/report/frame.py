@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -44,11 +43,6 @@ def _column(values: list[Any], kind: Any) -> pd.Series:
     if kind == Predicted | None:
         kind = float if any(isinstance(value, float) for value in values) else Count | None
     return pd.Series(values, dtype=_DTYPES.get(kind, "float64"))
-
-
-def tuples(frame: pd.DataFrame) -> Iterator[Any]:
-    """The rows as named tuples, whose fields have no static types."""
-    return iter(frame.itertuples())
 
 
 def to_csv(frame: pd.DataFrame) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from backprop import units
 from backprop.bench.files import write_whole
 from backprop.bench.journal import Run
-from backprop.bench.record import MEASURED
+from backprop.bench.record import MEASURED, Record
 from backprop.bench.report import charts, data, machines, tables
 from backprop.bench.report.accuracy import find_accuracy, read_curves
 from backprop.bench.report.answer import Lead, answer
@@ -93,9 +93,9 @@ def _content(run: Run, folder: Path) -> dict[str, Any]:
         "ranked": ranked,
         "ranked_headers": _filled(_RANKED, ranked),
         "ranking_note": ranking_note(cells, run.description),
-        "scenarios": list(dict.fromkeys(str(cell.scenario) for cell in cells)),
-        "dtypes": list(dict.fromkeys(str(cell.dtype) for cell in cells)),
-        "statuses": list(dict.fromkeys(str(cell.status) for cell in cells)),
+        "scenarios": list(dict.fromkeys(cell.scenario for cell in cells)),
+        "dtypes": list(dict.fromkeys(cell.dtype for cell in cells)),
+        "statuses": list(dict.fromkeys(cell.status for cell in cells)),
         "charts": _charts(run, said.lead, fitted, accuracy),
         "text_columns": TEXT_COLUMNS,
         "exponents": tables.exponent_rows(cells, fitted),
@@ -115,7 +115,7 @@ def _content(run: Run, folder: Path) -> dict[str, Any]:
     return {**content, "contents": _contents(content)}
 
 
-def _tone(cells: Iterable[Any]) -> str:
+def _tone(cells: Iterable[Record]) -> str:
     """How the verdict is shown: with a green tick only where all is right and nothing unstable, or plain."""
     statuses = {cell.status for cell in cells}
     if "disagrees" in statuses:
@@ -151,7 +151,7 @@ _RANKED = (
 )  # fmt: skip
 
 
-def _filled(headers: Iterable[str], rows: Sequence[tuple[Any, tables.Figures]]) -> list[str]:
+def _filled(headers: Iterable[str], rows: Sequence[tuple[Record, tables.Figures]]) -> list[str]:
     """The headers of columns in which a row has something."""
     return [
         one for one in headers if any(figures[one].text not in ("", units.MISSING) for _, figures in rows)
@@ -166,7 +166,7 @@ def _charts(run: Run, lead: Lead | None, fitted: Sequence[Exponent], accuracy: P
     cells, pairs = run.records, data.agreement_groups(run.agreements)
     found, roofs = data.sweeps(cells, fitted), data.roofs(cells)
     curves = [] if accuracy is None else read_curves(accuracy)
-    names = [str(cell.strategy) for cell in cells]
+    names = [cell.strategy for cell in cells]
     names += [row["strategy"] for curve in curves for row in curve["rows"]]
     look = channels(names)
     specs = {

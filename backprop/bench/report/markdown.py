@@ -5,11 +5,10 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from backprop import units
 from backprop.bench.journal import Run
-from backprop.bench.record import MEASURED, Agreement, Description, by_scenario, grouped
+from backprop.bench.record import MEASURED, Agreement, Description, Record, by_scenario, grouped
 from backprop.bench.report import machines, tables
 from backprop.bench.report.answer import Answer, Lead, answer
 from backprop.bench.report.pictures import NEEDED
@@ -54,7 +53,7 @@ def render(run: Run, pictures: list[str], can_draw: bool = True) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _opening(said: Answer, cells: Sequence[Any]) -> list[str]:
+def _opening(said: Answer, cells: Sequence[Record]) -> list[str]:
     """The answer as paragraphs: headline, the ranking of its scenario, sentence, verdict, and what is unstable.
 
     Wrong gradients stand before the ranking, and like unstable times they are as bold as the headline.
@@ -75,7 +74,7 @@ def _bold(words: str, wanted: bool) -> list[str]:
     return [] if not words else [f"**{as_text(words)}**" if wanted else as_text(words)]
 
 
-def ranked_table(cells: Sequence[Any]) -> str:
+def ranked_table(cells: Sequence[Record]) -> str:
     """The cells of one scenario, ranked."""
     return _used(_texts(figures, _RANKED) for _, figures in tables.ranking(cells))
 
@@ -96,13 +95,13 @@ def agreement_matrix(matrix: tables.Matrix) -> str:
     )
 
 
-def left_out_table(cells: Iterable[Any]) -> str:
+def left_out_table(cells: Iterable[Record]) -> str:
     """The cells without figures, with their reason and what they would need."""
     rows = [_texts(figures, tables.LEFT_OUT) for _, figures in tables.left_out(cells)]
     return markdown_table(rows) if rows else "Nothing: every cell was measured."
 
 
-def _subtitle(cell: Any) -> str:
+def _subtitle(cell: Record) -> str:
     return (
         f"{as_code(cell.network)}, {cell.parameters:,} parameters, batch {cell.batch_size}, "
         + units.threads(cell.threads)
@@ -151,12 +150,12 @@ def summary(run: Run) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _short_ranking(cells: Iterable[Any], lead: Lead) -> str:
+def _short_ranking(cells: Iterable[Record], lead: Lead) -> str:
     """The cells of the answer's scenario that were measured or predicted, with the ratio to its base."""
     bars = {bar.strategy: bar for bar in lead.bars}
     rows = []
     for cell, figures in tables.ranking(by_scenario(cells)[lead.scenario, lead.dtype]):
-        bar = bars.get(str(cell.strategy))
+        bar = bars.get(cell.strategy)
         if bar is not None or cell.status in MEASURED:
             row = _texts(figures, ["#", "strategy", "time"])
             row[f"÷ {as_text(lead.base)}"] = bar.text if bar else units.MISSING
@@ -164,7 +163,7 @@ def _short_ranking(cells: Iterable[Any], lead: Lead) -> str:
     return _used(rows)
 
 
-def _short_left_out(cells: Iterable[Any]) -> str:
+def _short_left_out(cells: Iterable[Record]) -> str:
     """One line a strategy and status: where first, in how many cells more, and why there."""
     rows = []
     groups = grouped(tables.left_out(cells), lambda row: (row[0].strategy, row[0].status))
