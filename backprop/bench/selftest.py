@@ -26,6 +26,7 @@ from msgspec import Struct
 
 from backprop import units
 from backprop.bench.files import decoded_file, write_files
+from backprop.bench.machine import cpu_name
 from backprop.bench.record import SHORT_FORM, SamplesByName
 from backprop.bench.report.markdown import markdown_table
 from backprop.bench.statistics import (
@@ -238,6 +239,19 @@ def save(result: SelfTest, folder: Path) -> None:
     # one line for each run
     text = json.dumps(msgspec.to_builtins(result)).replace('{"turns": ', '\n{"turns": ') + "\n"
     write_files("The self-test", folder, {f"{NAME}.json": text, f"{NAME}.md": markdown(result)})
+
+
+def settings_of(site: Site, schedule: Schedule) -> dict[str, Any]:
+    """What a self-test that goes on must have in common with the runs so far."""
+    return {
+        "scenario": site.scenario.id,
+        "starts": schedule.starts,
+        "turns": schedule.turns,
+        "turn": schedule.turn,
+        "planted": HOW_PLANTED,
+        "threads": site.threads,
+        "cpu": cpu_name(),
+    }
 
 
 def resumed(settings: dict[str, Any], folder: Path, resume: bool) -> SelfTest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import json
 import math
@@ -81,9 +82,8 @@ def selftest(
 
     from backprop.bench.conditions import Conditions
     from backprop.bench.files import check_folder
-    from backprop.bench.machine import cpu_name
     from backprop.bench.memory import planted_peaks
-    from backprop.bench.selftest import HOW_PLANTED, SelfTest, one_trial, resumed, run_selftest
+    from backprop.bench.selftest import SelfTest, one_trial, resumed, run_selftest, settings_of
     from backprop.bench.suites import find_scenarios, find_suite, restrict
     from backprop.bench.threads import choose_cores
     from backprop.bench.turns import Site
@@ -99,27 +99,14 @@ def selftest(
         check_folder("The self-test's files", out)
     schedule = restrict(find_suite(suite), starts=starts, turns=turns).schedule
     site = Site(chosen, "sample", threads, choose_cores(threads), memory_limit_bytes=8e9, timeout_s=60.0)
-    settings = {
-        "scenario": chosen.id,
-        "starts": schedule.starts,
-        "turns": schedule.turns,
-        "turn": schedule.turn,
-        "planted": HOW_PLANTED,
-        "threads": threads,
-        "cpu": cpu_name(),
-    }
+    settings = settings_of(site, schedule)
     result = resumed(settings, out, resume) if out else SelfTest(settings)
     conditions = Conditions.of(threads, site.cores, schedule.turn_s)
     interrupted = False
     try:
         with _display(result, schedule, runs, seconds) as alive:
-            run_selftest(
-                result,
-                lambda: one_trial(site, schedule, alive),
-                runs,
-                seconds,
-                lambda result: _tell(result, out),
-            )
+            trial = functools.partial(one_trial, site, schedule, alive)
+            run_selftest(result, trial, runs, seconds, lambda result: _tell(result, out))
     except WorkerError as error:
         raise BackpropError(f"A worker of the self-test failed: {error.reason}.") from error
     except KeyboardInterrupt:
