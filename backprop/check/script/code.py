@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backprop.check.lines.exchange import Instrument
@@ -35,7 +36,7 @@ def joined(cells: Sequence[Cell], instrument: Instrument) -> tuple[list[ast.stmt
     whole, lines = "".join(sources), 0
     statements, sites = list[ast.stmt](), dict[int, Site]()
     for cell, source in zip(cells, sources, strict=True):
-        tree, own = instrument(source, cell.name, whole)
+        tree, own = instrument(ast.parse(source), cell.name, whole)
         for node in {id(node): node for node in ast.walk(tree) if hasattr(node, "lineno")}.values():
             node.end_lineno = (node.end_lineno or node.lineno) + lines  # type: ignore[attr-defined]
             node.lineno += lines  # type: ignore[attr-defined]
@@ -70,7 +71,7 @@ class Code:
     @staticmethod
     def of(cells: Sequence[Cell]) -> Code:
         """The code of cells."""
-        statements, _ = joined(cells, lambda source, *_: (ast.parse(source), {}))
+        statements, _ = joined(cells, lambda tree, *_: (tree, {}))
         probed, sites = joined(cells, instrument)
         inner = {
             (cell.name, line)
@@ -81,17 +82,41 @@ class Code:
         }
         outer = [site for site in sites.values() if (site.path, site.line) not in inner]
         variables = {site.number: name for site in outer if (name := _variable(site))}
-        for node in (node for each in probed for node in ast.walk(each)):
-            number = _number_of(node, _PROBES)
-            if isinstance(node, ast.Call) and number in variables:
-                k = 2 if _called(node) == INSIDE and "[" in variables[number] else 1  # of an entry of a dict
-                node.args[k] = ast.Call(ast.Name(SHIFT, ast.Load()), [node.args[0], node.args[k]], [])
+        probed = [_with_shifts(each, variables) for each in probed]
         return Code(cells, statements, _counted(probed), sites, variables)
+
+    def with_parts(self, names: Collection[str], loss: str) -> Code:
+        """The code with a shift of each part of a variable, such as `net.W1`, once it is there.
+
+        It is there after the last statement that assigns the variable before the loss is computed.
+        """
+        probed, sites, variables = list(self.probed), dict(self.sites), dict(self.variables)
+        places = list(itertools.takewhile(lambda each: loss not in changed(each), self.statements))
+        for name in names:
+            after = [each for each in places if root_of(name) in changed(each)]
+            if not after:
+                continue
+            cell, line = self.cell_of(place_of(after[-1]))
+            tree, own = instrument(f"{name} = {name}", cell, "")
+            text = ast.unparse(after[-1])
+            sites |= {
+                n: replace(site, line=line, text=text if site.name else site.text) for n, site in own.items()
+            }
+            variables |= {number: name for number, site in own.items() if site.name}
+            missing = ast.parse(
+                "try: pass\nexcept (AttributeError, LookupError, NameError, TypeError): pass"
+            ).body[0]
+            missing.body = tree.body  # type: ignore[attr-defined]
+            for node in ast.walk(missing):
+                ast.copy_location(node, after[-1])
+            last = max(k for k, each in enumerate(probed) if place_of(each) == place_of(after[-1]))
+            probed.insert(last + 1, _with_shifts(missing, variables))
+        return replace(self, probed=probed, sites=sites, variables=variables)
 
     def loops(self, assigning: Set[str]) -> list[Place]:
         """The loops of the top level that assign some variables, outer ones before those in them."""
         loops = [each for each in top_level(self.statements) if isinstance(each, LOOPS)]
-        return [place_of(each) for each in loops if changed(each) & assigning]
+        return [place_of(each) for each in loops if changed(each, with_calls=True) & assigning]
 
     def cell_of(self, place: Place) -> tuple[str, int]:
         """The cell of a place, and its line there."""
@@ -112,6 +137,21 @@ class Code:
         kept = {place: each for place, each in kept.items() if any(shifted & shifts(one) for one in each)}
         tree = _Kept(kept).visit(ast.Module(joined(self.cells, instrument)[0], []))
         return _counted(tree.body)
+
+
+def _with_shifts(statement: ast.stmt, variables: Mapping[int, str]) -> ast.stmt:
+    """A statement with probes, and with a shift in those of variables."""
+    for node in ast.walk(statement):
+        number = _number_of(node, _PROBES)
+        if isinstance(node, ast.Call) and number in variables:
+            k = 2 if _called(node) == INSIDE and "[" in variables[number] else 1  # of an entry of a dict
+            node.args[k] = ast.Call(ast.Name(SHIFT, ast.Load()), [node.args[0], node.args[k]], [])
+    return ast.fix_missing_locations(statement)
+
+
+def root_of(name: str) -> str:
+    """The variable of which a name is a part: `net` of `net.layers[0].W`."""
+    return re.split(r"[.\[]", name)[0]
 
 
 _ASSIGNING = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)

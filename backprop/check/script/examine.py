@@ -21,9 +21,10 @@ from backprop.arrays import Array
 from backprop.check.evidence import FEWEST_CALLS, gather
 from backprop.check.failures import UserError, user_error
 from backprop.check.lines.events import array_of, probes
-from backprop.check.lines.find import search_in, too_few
 from backprop.check.lines.program import Program
 from backprop.check.lines.result import Lines
+from backprop.check.lines.sites import Site, stem
+from backprop.check.lines.steps import search_in, too_few
 from backprop.check.lines.trace import Step
 from backprop.check.lines.tracing import steps_of
 from backprop.check.lines.truth import DIRECTIONS, Truth
@@ -32,12 +33,12 @@ from backprop.check.oracle import Budget, FunctionOracle, OutOfCalls
 from backprop.check.points import Structure, structure_of
 from backprop.check.report import report
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
-from backprop.check.script.code import Code, changed, slices
+from backprop.check.script.code import Code, changed, root_of, slices
 from backprop.check.script.program import Script, flat, seed_random
 from backprop.check.script.result import ScriptCheck, Variable, shown_place
 from backprop.check.script.source import Cell, run_cell
 from backprop.check.script.training import training_loops
-from backprop.check.script.variables import choose_values, gradients_by_name
+from backprop.check.script.variables import Chosen, choose_values, gradients_by_name, meant_otherwise
 from backprop.check.words import describe, listed
 from backprop.errors import CheckError, shown
 
@@ -84,6 +85,7 @@ def examine(
         raise CheckError(
             f"{target} computes nothing that is called a gradient; expected dx, d_x, grad_x or x_grad beside x."
         )
+    code = code.with_parts(gradients.keys() - set(code.variables.values()), loss)
     script = _script(code, names, blank, first, loss, gradients, target)
     rng = np.random.default_rng(0)
     begun, chosen = time.monotonic(), choose_values(script, rng)
@@ -99,7 +101,7 @@ def examine(
             f"A run of {target} from its first variable on takes {each_s:.2g} s, and a check takes some hundred; "
             f"expected a smaller problem, or a longer time limit than {seconds:g} s."
         )
-    check, found = _judged(script, calls, rng, chosen.is_loop)
+    check, found = _judged(script, calls, rng, chosen)
     notes = []
     if script.limits:
         loops = [shown_place(*code.cell_of(each), target) for each in script.limits]
@@ -109,6 +111,7 @@ def examine(
         with probes(None):
             value = float(np.reshape(script.run({})[0], ()))
     notes += [*chosen.notes, found.note] if found.note else chosen.notes
+    notes += [each.evidence for each in check.findings if each.tensor is None]
     left_out = [f"{cell.name}, line {', '.join(map(str, cell.left_out))}" for cell in cells if cell.left_out]
     if left_out:
         notes.append(f"Lines for IPython alone are left out: {'; '.join(left_out)}.")
@@ -177,7 +180,7 @@ def _script(
 
     Of loops that train it is the first turn. first: the loss and the gradients that the script gave as it stands.
     """
-    wanted = {loss, *(each.partition("[")[0] for each in gradients.values())}
+    wanted = {loss, *map(root_of, gradients.values())}
     few, more, all_ = (
         Script(code, kept, names, loss, dict(gradients)) for kept in slices(code.statements, wanted)
     )
@@ -223,7 +226,7 @@ def _first_entry(value: Any) -> str:
 
 
 def _judged(
-    script: Script, calls: int, rng: np.random.Generator, is_loop: bool
+    script: Script, calls: int, rng: np.random.Generator, chosen: Chosen
 ) -> tuple[GradientCheck, Lines]:
     """The verdicts, and the wrong lines.
 
@@ -235,8 +238,13 @@ def _judged(
         check = _verdicts(script, structure, x, min(calls, _IF_RIGHT), rng)
         if check.verdict == "right":
             return check, Lines(())
+        if notes := meant_otherwise(script, rng):
+            chosen.notes += notes
+            return _judged(script, calls, rng, chosen)
         program = Program(script, structure, x, (), Budget(calls))
-        lines, tensors = (Lines((), note=_IN_LOOP), ()) if is_loop else _searched(program, script, check, rng)
+        lines, tensors = (
+            (Lines((), note=_IN_LOOP), ()) if chosen.is_loop else _searched(program, script, check, rng)
+        )
         if lines.wrong:
             return replace(check, tensors=tensors), lines
         return _verdicts(script, structure, x, min(calls, _THOROUGH), rng), lines
@@ -259,7 +267,7 @@ def _searched(
     )
     base = unrepaired.run()
     assert base is not None
-    truth, tensors = Truth(unrepaired, base, rng), []
+    truth, tensors = Truth(unrepaired, base, np.random.default_rng(0)), []
     for one in check.tensors:
         verdict: Verdict = "wrong" if one.name in lines.wrong else "right"
         error = truth.error(one.name)
@@ -285,10 +293,15 @@ def _variables(script: Script, check: GradientCheck, found: Lines) -> list[Varia
     """All variables, in the order of the last lines of their gradients."""
     names, sites = script.code.variables, script.code.sites
     last = {names[site.number]: site for site in sites.values() if site.number in names}
-    last |= {each: last[each.partition("[")[0]] for each in script.gradients.values() if each not in last}
-    rows = []
-    for one in sorted(check.tensors, key=lambda each: last[script.gradients[each.name]].number):
-        site, because, kind = last[script.gradients[one.name]], None, ""
+    by_stem = {site.stem: site for site in sites.values() if site.name and site.role in ("value", "change")}
+    for each in script.gradients.values():
+        if each not in last and (
+            site := last.get(root_of(each)) if "['" in each else by_stem.get(stem(each))
+        ):
+            last[each] = site
+    nowhere, rows = Site(0, "", 0, 0, "value", "", ""), []
+    for one in sorted(check.tensors, key=lambda each: last.get(script.gradients[each.name], nowhere).number):
+        site, because, kind = last.get(script.gradients[one.name], nowhere), None, ""
         if found.wrong:
             because = next((k for k, line in enumerate(found.lines) if one.name in line.tensors), None)
         elif one.verdict == "wrong":

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,14 +29,41 @@ from backprop.check.lines.probes import instrument
 from backprop.check.lines.sites import Site
 from backprop.check.script.code import APART, ENOUGH, HOOKS, SHIFT, Code, Place, place_of, shifts
 
+_DEEPEST, _MOST_PARTS = 3, 50
+"""Levels of objects, dicts and lists whose parts are variables, and parts of each."""
+
 
 def flat(names: Mapping[str, Any]) -> dict[str, Any]:
-    """The variables of a namespace, and the entries of its dicts as `grads['W1']`."""
-    dicts = {name: each for name, each in names.items() if type(each) is dict and not name.startswith("__")}
-    entries = {
-        (name, key): one for name, each in dicts.items() for key, one in each.items() if type(key) is str
-    }
-    return {**names, **{f"{name}[{key!r}]": one for (name, key), one in entries.items()}}
+    """The variables of a namespace, and the parts of them: `grads['W1']`, `net.W1`, `weights[0]`, `layers[0].W`."""
+    found = dict(names)
+    own = [(name, value) for name, value in names.items() if not name.startswith("__")]
+    for _ in range(_DEEPEST):
+        own = [each for name, value in own for each in _parts(name, value)]
+        found |= own
+    return found
+
+
+def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The parts of a dict, a list, or an object of a class of the user's."""
+    parts: list[tuple[str, Any]] = []
+    if type(value) is dict:
+        parts = [(f"{name}[{key!r}]", each) for key, each in value.items() if type(key) is str]
+    elif type(value) is list:
+        parts = [
+            (f"{name}[{k}]", each)
+            for k, each in enumerate(value)
+            if isinstance(each, np.ndarray) or vars_of(each)
+        ]
+    else:
+        parts = [(f"{name}.{key}", each) for key, each in vars_of(value).items()]
+    yield from parts[:_MOST_PARTS]
+
+
+def vars_of(value: Any) -> dict[str, Any]:
+    """The attributes of an object of a class of the user's; none of anything else."""
+    known = type(value).__module__.partition(".")[0]
+    is_other = isinstance(value, type | ModuleType) or callable(value) or known in sys.stdlib_module_names
+    return {} if is_other or known in ("numpy", "torch", "jax") else dict(getattr(value, "__dict__", {}))
 
 
 @dataclass(frozen=True)
@@ -71,6 +99,7 @@ class Script:
     events: dict[str, Event] = field(default_factory=dict)
     base: dict[str, Array] = field(default_factory=dict)
     runs: int = 0
+    _reads: dict[str, Any] = field(default_factory=dict)
     _moves: Mapping[Event, Array] = field(default_factory=dict)
     _wide: DType | None = None
     _moved: set[int] = field(default_factory=set)
@@ -140,14 +169,22 @@ class Script:
         self._replace(running.start)
         for name in running.copied:
             with contextlib.suppress(Exception):  # of what cannot be copied, such as a module
-                self.names[name] = deepcopy(running.start[name], memo)
+                self.names[name] = _widened(deepcopy(running.start[name], memo), wide)
         if running.random:
             _set_random_state(running.random)
         with _by_hand():
             exec(running.code, self.names)
-        names = flat(self.names)
-        gradients = {name: _plain(names.get(each)) for name, each in self.gradients.items()}
-        return _plain(names.get(self.loss)), gradients
+        gradients = {name: _plain(self._read(each)) for name, each in self.gradients.items()}
+        return _plain(self.names.get(self.loss)), gradients
+
+    def _read(self, name: str) -> Any:
+        """A variable, or a part of one; None where there is none."""
+        if name not in self._reads:
+            self._reads[name] = compile(name, "", "eval")
+        try:
+            return eval(self._reads[name], self.names)
+        except (NameError, LookupError, AttributeError, TypeError):
+            return None
 
     def _replace(self, names: Mapping[str, Any]) -> None:
         """Functions of the script keep their namespace: it is filled anew."""
@@ -162,14 +199,13 @@ class Script:
 
     def _shift(self, number: int, value: Any) -> Any:
         """A value as it is, or moved: a new one where it is made, the array itself where that was changed."""
+        is_new = self.code.sites[number].role == "value"
+        value = _widened(value, self._wide) if is_new else value
         array = array_of(value) if number in self._moved else None
         if array is None:
             return value
         event = number, self._counts[number]
         self._counts[number] += 1
-        is_new = self.code.sites[number].role == "value"
-        if self._wide is not None and is_new and array.ndim and event in self._moves:
-            value = value.double() if hasattr(value, "double") else value.astype(self._wide)
         move = self._moves.get(event, 0)
         if not np.any(move):
             return value
@@ -182,6 +218,14 @@ class Script:
         place = value.detach() if hasattr(value, "detach") else value
         place += move
         return value
+
+
+def _widened(value: Any, wide: DType | None) -> Any:
+    """An array or tensor in a wider dtype; anything else as it is."""
+    array = None if wide is None else array_of(value)
+    if array is None or not array.ndim or array.dtype.itemsize >= np.dtype(wide).itemsize:
+        return value
+    return value.double() if hasattr(value, "double") else value.astype(wide)
 
 
 def _bytes(value: Any) -> bytes | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.lines.events import Recorder, array_of, probes, put
-from backprop.check.script.code import Place
+from backprop.check.script.code import Place, root_of
 from backprop.check.script.program import Script
 
 
@@ -22,7 +22,7 @@ def training_loops(script: Script, blank: Mapping[str, Any]) -> list[Place]:
 
     blank: the variables before the script runs.
     """
-    roots = {each.partition("[")[0] for each in script.gradients.values()}
+    roots = {root_of(each) for each in script.gradients.values()}
     found: list[Place] = []
     for place in script.code.loops(roots):
         script.limits = dict.fromkeys(found, 1)
