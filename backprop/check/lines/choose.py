@@ -23,7 +23,7 @@ from backprop.check.lines.local import local
 from backprop.check.lines.origin import adds_right, is_computed_again, where_it_began
 from backprop.check.lines.repair import Repair, is_named
 from backprop.check.lines.search import Search
-from backprop.check.lines.truth import DIRECTIONS
+from backprop.check.lines.tensors import DIRECTIONS
 from backprop.check.oracle import OutOfCalls
 from backprop.check.words import is_gradient_of
 

@@ -20,7 +20,8 @@ from backprop.check.lines.rounds import Rounds
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site
 from backprop.check.lines.suspects import choice, inside, is_sure
-from backprop.check.lines.truth import DIRECTIONS, Truth
+from backprop.check.lines.tensors import DIRECTIONS
+from backprop.check.lines.truth import Truth
 from backprop.check.oracle import OutOfCalls
 from backprop.errors import CheckError
 
