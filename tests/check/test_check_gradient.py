@@ -419,7 +419,7 @@ def test_a_stable_formula_that_loses_digits_to_cancellation_is_right():
 @settings(max_examples=40 if "CI" in os.environ else 15, deadline=None)
 @given(
     st.integers(0, 2**32 - 1),
-    st.sampled_from([1e-8, 1e-3, 1.0, 1e3, 1e8]),
+    st.sampled_from([1e-250, 1e-8, 1e-3, 1.0, 1e3, 1e8, 1e250]),
     st.sampled_from([1e-8, 1e-3, 1.0, 1e3, 1e8]),
     st.booleans(),
 )
