@@ -20,6 +20,7 @@ import numpy as np
 from backprop.check.factors import conjugated, factor, transposed
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import BFLOAT, HALF, SINGLE, round_to
+from backprop.check.numeric.quotients import FINEST
 from backprop.check.patterns import CLEAR, ENOUGH, Known, Suspect, pattern
 from backprop.check.ratios import along_an_axis, by_case, epsilon, log_parameter, penalty
 from backprop.check.rearranged import (
@@ -74,7 +75,7 @@ def unknown(suspect: Suspect) -> Finding:
     evidence = f"No kind of mistake was recognised. {' '.join(said)}"
     got, expected = suspect.compared
     off, size = np.max(np.abs(got - expected), initial=0), norm(expected) / np.sqrt(max(1, expected.size))
-    if not 0 < off < _NEARLY_RIGHT * size:
+    if not FINEST * size < off < _NEARLY_RIGHT * size:
         return found("unknown", suspect.name, evidence, "possible")
     enough = 10.0 ** np.ceil(np.log10(off / size))
     fix = "If a solver that stops early leaves as much, say how exact the gradient need be:"
@@ -168,7 +169,7 @@ def lower_precision(suspect: Suspect) -> list[Finding]:
     got, expected = suspect.compared
     scale = norm(expected)
     error = norm(got - expected) / scale if scale else 0.0
-    if suspect.known.fits(suspect.known.of(suspect.got)):  # it is wrong only at kinks
+    if error == 0 or suspect.known.fits(suspect.known.of(suspect.got)):  # it is wrong only at kinks
         return []
     off = f"‖got - expected‖ / ‖expected‖ = {error:.1e}."
     for form in (SINGLE, HALF, BFLOAT):

@@ -36,7 +36,7 @@ from backprop.check.oracle import FunctionOracle, OutOfCalls
 # narrower than that, at the size of the structure.
 
 _MOST_LEVELS = 40
-"""Steps along one direction at most: from 4¹⁰ times the first step down to 4⁻³⁰ of it, below any rounding."""
+"""Steps along one direction at most: from 4¹⁰ times the first step down to 4⁻³⁰ of it, below rounding."""
 
 # The numbers below are not derived: the campaign of tests/planted/functions holds with them.
 _NOISIEST = 30.0
@@ -153,14 +153,14 @@ class Ladder:
         one_side = np.isfinite(plus[-1]) ^ np.isfinite(minus[-1])
         edge = one_side & (bounds is None)
         if np.any(edge):  # as of √x, where powers of h are left that extrapolation does not remove
-            right, left = (
-                extrapolate(each, 2 * noise, ()).where(edge, limit)
-                for each, limit in zip(sides, (right, left), strict=True)
-            )
+            plain = (extrapolate(each, 2 * noise, ()) for each in sides)
+            right, left = (one.where(edge, limit) for one, limit in zip(plain, (right, left), strict=True))
         value = right.where(~np.isfinite(minus[-1]), left).where(one_side, central)
         # Beyond its edge a function has no slope, and needs none.
         scale = np.maximum(np.abs(value.value), np.fmax(np.abs(right.value), np.abs(left.value)))
-        enough = np.maximum(np.maximum(KNOWN * scale, 2 * value.rounding), _LEVEL * curved)
+        enough = np.maximum(
+            np.maximum(np.where(edge, KNOWN / 10, KNOWN) * scale, 2 * value.rounding), _LEVEL * curved
+        )
         nearby, nearby_error = nearest(steps, quotients, noise, self.near)
         return Slope(
             *value,
