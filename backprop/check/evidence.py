@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from backprop.check.oracle import (
 )
 from backprop.check.points import Structure
 from backprop.check.trees import copied, ends_of
-from backprop.errors import OptionError
+from backprop.errors import OptionError, shown
 
 
 @dataclass
@@ -84,12 +85,19 @@ _ELSEWHERE = 1e-3
 """Of the scale: the other point at which the gradient is called, to see whether it keeps state."""
 
 
-def settings(rng: np.random.Generator | None, max_calls: int, rtol: float | None) -> np.random.Generator:
-    """The generator of a check; raises `OptionError` for a `max_calls` below 60, or an `rtol` that is no accuracy."""
-    if max_calls < FEWEST_CALLS:
-        raise OptionError(f"max_calls is {max_calls}; expected at least {FEWEST_CALLS}.")
+def settings(
+    rng: np.random.Generator | int | None, max_calls: int, rtol: float | None, batch_size: int | None = None
+) -> np.random.Generator:
+    """The generator of a check; raises `OptionError` for a setting that is none, or a `max_calls` below 60."""
+    if not isinstance(max_calls, Real) or not max_calls >= FEWEST_CALLS:
+        raise OptionError(f"max_calls is {shown(max_calls)}; expected at least {FEWEST_CALLS}.")
     check_rtol(rtol)
-    return np.random.default_rng(0) if rng is None else rng
+    if batch_size is not None and not (isinstance(batch_size, Integral) and batch_size > 0):
+        raise OptionError(f"batch_size is {shown(batch_size)}; expected a whole number of samples.")
+    try:
+        return np.random.default_rng(0 if rng is None else rng)
+    except (TypeError, ValueError):
+        raise OptionError(f"rng is {shown(rng)}; expected a generator of NumPy, or a seed.") from None
 
 
 def gather(
@@ -127,6 +135,7 @@ def gather(
         answer.notes.insert(0, combined.note)
     elif is_hessian:
         answer.findings += _asymmetry(answer, structure)
+    _as_narrow_as_the_function(answer, own.answer)
     after = "gives another value after the gradient was called"
     changed = _changed_since(function, own, "changes-the-function", after)
     rows = rows_of(answer, function)
@@ -138,6 +147,21 @@ def gather(
         if combined is not None:
             _name_single_entries(seen, combined, whole)
     return seen
+
+
+def _as_narrow_as_the_function(answer: Answer, value: Any) -> None:
+    """Take back that a tensor is narrower than its parameter, where the function computes in that format itself."""
+    form = read_numbers(value)[1]
+    narrow = [
+        each for each in answer.findings if each.kind == "wrong-dtype" and each.tensor in answer.formats
+    ]
+    for each in narrow if form is not None and hasattr(value, "dtype") else ():
+        name = str(each.tensor)
+        if answer.formats[name].bits >= form.bits:
+            answer.findings.remove(each)
+            answer.notes.append(
+                f"The dtype of {name} is {answer.formats[name].name}, as that of the function's value."
+            )
 
 
 def _of_combinations(function: FunctionOracle, own: Behaviour, combined: Combinations) -> Behaviour:

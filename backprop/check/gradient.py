@@ -16,7 +16,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import is_number, value_and_gradient
 from backprop.check.behaviour import observe
-from backprop.check.calls import step_of, with_point
+from backprop.check.calls import check_called, step_of, with_point
 from backprop.check.evidence import gather, settings
 from backprop.check.kinds import Finding
 from backprop.check.leaves import read
@@ -89,7 +89,8 @@ def check_gradient(
     1. What the functions raise at the point is passed on.
     """
     claim = _the_one(gradient, jacobian, point)
-    rng = settings(rng, max_calls, rtol)
+    check_called(function=function, retract=retract)
+    rng = settings(rng, max_calls, rtol, batch_size)
     with np.errstate(all="ignore"):  # whatever the user's own settings are
         structure, x = structure_of(point)
         sources = [claim], [function]  # whose lines are looked for, however they are called
@@ -198,7 +199,8 @@ def check_step(
             return 0.5 * np.sum(d * d) * len(x), x.T @ d, d.sum(axis=0)
         backprop.check_step(step, {"W": W, "b": b})
     """
-    rng = settings(rng, max_calls, rtol)
+    check_called(step=step)
+    rng = settings(rng, max_calls, rtol, batch_size)
     with np.errstate(all="ignore"):
         structure, x = structure_of(point)
         both = step_of(step, point, structure)

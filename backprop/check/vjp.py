@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from backprop.check.answers import read_answer
+from backprop.check.calls import check_called
 from backprop.check.evidence import gather, settings
 from backprop.check.forms import Form, choose, forms_of_backward, whole
 from backprop.check.leaves import is_none
@@ -81,7 +82,8 @@ def check_vjp(
         def backward(dy, x, W): return dy @ W.T, x.T @ dy          # (n, o) -> (n, i), (i, o)
         backprop.check_vjp(forward, backward, (x, W))
     """
-    rng = settings(rng, max_calls, rtol)
+    check_called(forward=forward, backward=backward)
+    rng = settings(rng, max_calls, rtol, batch_size)
     with np.errstate(all="ignore"):
         product = _product(forward, backward, inputs, cache, rng)
         oracle = FunctionOracle(product.value, product.structure, product.point, Budget(max_calls))

@@ -14,6 +14,7 @@ from backprop.check.network.check import check_network_gradient
 from backprop.check.network.reading import GradientFunction
 from backprop.check.oracle import MAX_CALLS
 from backprop.check.result import GradientCheck
+from backprop.check.words import describe
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -71,6 +72,10 @@ def check_network(
     that is no number between 0 and 1, the errors of `Network.batch` and `Network.check_parameters` for arguments that
     do not fit, and whatever the function raises.
     """
+    if not isinstance(network, Network):
+        raise CheckError(
+            f"The network is {describe(network)}; expected a Network, as of Network.mlp(784, 64, 10)."
+        )
     if (inputs is None) != (labels is None):
         missing = "labels" if labels is None else "inputs"
         raise CheckError(f"There are no {missing}; expected inputs and labels, or neither.")
