@@ -156,12 +156,10 @@ def _as_narrow_as_the_function(answer: Answer, value: Any) -> None:
         each for each in answer.findings if each.kind == "wrong-dtype" and each.tensor in answer.formats
     ]
     for each in narrow if form is not None and hasattr(value, "dtype") else ():
-        name = str(each.tensor)
-        if answer.formats[name].bits >= form.bits:
+        own = answer.formats[str(each.tensor)]
+        if own.bits >= form.bits:
             answer.findings.remove(each)
-            answer.notes.append(
-                f"The dtype of {name} is {answer.formats[name].name}, as that of the function's value."
-            )
+            answer.notes.append(f"The dtype of {each.tensor} is {own.name}, as that of the function's value.")
 
 
 def _of_combinations(function: FunctionOracle, own: Behaviour, combined: Combinations) -> Behaviour:

@@ -42,7 +42,7 @@ def check_gradient(
     jacobian: Any = None,
     bounds: Any = None,
     retract: Callable[[Any, Any], Any] | None = None,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     max_calls: int = MAX_CALLS,
     batch_size: int | None = None,
     rtol: float | None = None,
@@ -66,7 +66,7 @@ def check_gradient(
     upper)}. Neither function is called beyond them, and on an edge the slope to the inside is the truth.
     retract: retract(point, δ) is a point beside it, and the gradient is by δ at δ = 0: on a Lie group, a manifold, or
     for a matrix that stays symmetric. δ has the form of the gradient.
-    rng: for the random directions; by default the same ones in every call.
+    rng: for the random directions, a generator or its seed; by default the same ones in every call.
     max_calls: how often the function and the gradient together may be called at most, by default 2,000 times. With
     few parameters, at most a tenth of this number or half of it where complex steps work, every entry is compared.
     With more, random directions are: a right gradient takes at most 200 calls then, however many its parameters; of a
@@ -85,8 +85,8 @@ def check_gradient(
     are left, and told in `lines`.
 
     Raises `CheckError` where there is nothing to compare: a point, value or gradient that is no real number, or a
-    value that is not finite; `OptionError` for a `max_calls` below 60, or an `rtol` that is no number between 0 and
-    1. What the functions raise at the point is passed on.
+    value that is not finite; `OptionError` for a `max_calls` below 60, and for an `rtol`, `batch_size` or `rng` that
+    is none. What the functions raise at the point is passed on.
     """
     claim = _the_one(gradient, jacobian, point)
     check_called(function=function, retract=retract)
@@ -178,7 +178,7 @@ def check_step(
     step: Callable[..., Any],
     point: Any,
     *,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     max_calls: int = MAX_CALLS,
     batch_size: int | None = None,
     rtol: float | None = None,

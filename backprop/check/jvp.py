@@ -50,7 +50,7 @@ def check_jvp(
     inputs: Any = None,
     *,
     tangents_first: bool | None = None,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     max_calls: int = MAX_CALLS,
     rtol: float | None = None,
 ) -> GradientCheck:

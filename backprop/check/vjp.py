@@ -51,7 +51,7 @@ def check_vjp(
     inputs: Any = None,
     *,
     cache: bool | None = None,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     max_calls: int = MAX_CALLS,
     batch_size: int | None = None,
     rtol: float | None = None,
