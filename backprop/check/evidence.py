@@ -94,10 +94,15 @@ def settings(
     check_rtol(rtol)
     if batch_size is not None and not (isinstance(batch_size, Integral) and batch_size > 0):
         raise OptionError(f"batch_size is {shown(batch_size)}; expected a whole number of samples.")
+    return generator_of(0 if rng is None else rng)
+
+
+def generator_of(rng: Any, called: str = "rng") -> np.random.Generator:
+    """The generator, which may be given by its seed; raises `OptionError` for what is neither."""
     try:
-        return np.random.default_rng(0 if rng is None else rng)
+        return np.random.default_rng(rng)
     except (TypeError, ValueError):
-        raise OptionError(f"rng is {shown(rng)}; expected a generator of NumPy, or a seed.") from None
+        raise OptionError(f"{called} is {shown(rng)}; expected a generator of NumPy, or a seed.") from None
 
 
 def gather(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from backprop.arrays import DType, check_dtype
+from backprop.check.evidence import generator_of
 from backprop.check.network.callables import Adapted, adapted
 from backprop.check.network.check import check_network_gradient
 from backprop.check.network.reading import GradientFunction
@@ -37,7 +39,7 @@ def drawn_parameters(network: Network, rng: np.random.Generator, dtype: DType) -
 def check_network(
     function: GradientFunction | Any,
     network: Network,
-    params: Parameters | None = None,
+    params: Parameters | Mapping[str, ArrayLike] | None = None,
     inputs: ArrayLike | None = None,
     labels: ArrayLike | None = None,
     *,
@@ -56,7 +58,7 @@ def check_network(
     an object that holds them. It returns gradients by name or in order, alone or beside the loss. The layout that it
     wants is found by trying, and told in `check.notes`: weights (i, o) or (o, i), samples in rows or columns, class
     numbers or one-hot labels. Or what it returned, such as the pair of `backprop.gradient`, with params and a batch.
-    params: by default random, biases among them, drawn with `seed`.
+    params: `Parameters`, or arrays by name; by default random, biases among them, drawn with `seed`.
     inputs (n, i) and labels (n,), class numbers: by default sixteen random samples; both are given or none.
     weight_decay: the λ of λ/2 Σ W² in the loss.
     rtol: how exact the gradient need be; by default as exact as the rounding of its dtype allows.
@@ -82,10 +84,12 @@ def check_network(
     if not callable(function) and (params is None or inputs is None):
         missing = "params" if params is None else "inputs and labels"
         raise CheckError(f"There are gradients without {missing}; expected those at which they were taken.")
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed, "seed")
     if params is None:
         dtype = np.asarray(inputs).dtype if inputs is not None else np.dtype(np.float64)
         params = drawn_parameters(network, rng, check_dtype(dtype))
+    params = Parameters.of(network.layout, params)
+    network.check_parameters(params)
     if inputs is None or labels is None:
         inputs = rng.standard_normal((_SAMPLES, network.inputs)).astype(params.dtype)
         labels = rng.integers(0, network.label_classes, _SAMPLES)
