@@ -31,6 +31,8 @@ _LARGEST_BATCH = 100_000
 """A fraction with a larger denominator is written in digits."""
 _SHOWN = 4
 """Numbers that are equal and clearly not zero: by chance so many are not."""
+_TELLING = 1000
+"""A factor that is a whole number up to this one, or its inverse, to six digits or more, is so by no chance."""
 _USUAL = (2, 0.5, 3, 4, 0.25, *(10.0**k for k in range(-9, 10) if k))
 """Factors that a single number must have to be called a multiple: it is always some multiple of another."""
 
@@ -115,11 +117,13 @@ def name_factor(suspect: Suspect, k: float) -> list[Finding]:
         batch: Confidence = "likely" if n == 2 and plain == "certain" else plain
         findings = suspect.finding(kind, f"got = {sign}{text} with n = {n}, the batch size.", batch)
         return findings + (suspect.finding("sign", f"k is negative: {seen}", plain) if k < 0 else [])
-    if count == 1 and not any(is_about(np.sign(k) * value) for value in _USUAL):
+    whole = round(size) if size > 1 else round(1 / size)
+    is_whole = is_about(np.sign(k) * whole) or is_about(np.sign(k) / whole)
+    is_telling = is_whole and whole <= _TELLING and near <= NEAR_ONE
+    if count == 1 and not is_telling and not any(is_about(np.sign(k) * value) for value in _USUAL):
         return []
     hint = ""
-    whole = round(size) if size > 1 else round(1 / size)
-    if n is None and whole > 2 and (is_about(np.sign(k) * whole) or is_about(np.sign(k) / whole)):
+    if n is None and whole > 2 and is_whole:
         way = "summed over a batch of" if size > 1 else "averaged twice over a batch of"
         hint = f" Is it {way} {whole}?"
     return suspect.finding("constant-factor", seen + hint, plain)

@@ -164,6 +164,10 @@ _MOVED = 8 * SINGLE.eps
 """How far float32 arguments may move a gradient, relative to its norm."""
 
 
+_SHORTER = 4
+"""Numbers of so many bits less than a format has, such as 1 and 0.5, are numbers of any format."""
+
+
 def lower_precision(suspect: Suspect) -> list[Finding]:
     """Numbers of a narrower dtype, or a gradient that rounds what it is given to float32."""
     got, expected = suspect.compared
@@ -177,6 +181,7 @@ def lower_precision(suspect: Suspect) -> list[Finding]:
             np.any(got)
             and error <= form.eps
             and np.array_equal(round_to(suspect.got, form.bits), suspect.got)
+            and not np.array_equal(round_to(suspect.got, form.bits - _SHORTER), suspect.got)
         ):
             return suspect.finding("lower-precision", f"Every entry is a {form.name} number; {off}")
     narrow = suspect.in_float32

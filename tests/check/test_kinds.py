@@ -149,7 +149,7 @@ def test_a_lone_number_shares_the_factor_of_the_others():
     point = {"w": RNG.normal(size=4), "b": 0.3}
 
     def wrong(p):
-        d = X @ p["w"] + p["b"]
+        d = 0.3 * (X @ p["w"] + p["b"])
         return {"w": X.T @ d, "b": d.sum()}
 
     findings = backprop.check_gradient(

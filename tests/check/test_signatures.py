@@ -105,6 +105,8 @@ def test_a_sign_is_named_though_the_rounding_of_float16_is_allowed_for_many_time
         ([6.0, 6.0], [3.0, 3.0], [1.0, 2.0], "constant-factor"),  # it is the sum over both entries as well
         ([2.002, 1.0, 3.0], [2.0, 1.0, 3.0], [1e-3, 1e4, 1e5], "unknown"),  # one entry shows no ε
         ([10.0], [1.0], [0.1], "constant-factor"),  # it is 1 / θ as well
+        ([0.5], [6.0], [0.3], "constant-factor"),  # a single number, and exactly a twelfth
+        ([1.0, 1.0], [0.999, 1.002], [0.5, 0.7], "unknown"),  # 1 is a number of every format
         ([7.0, 4.5], [7.0, 4.5], [1.0, 2.0], "unknown"),  # wrong at kinks alone, and numbers of float32
     ],
 )
