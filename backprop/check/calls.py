@@ -12,13 +12,6 @@ from backprop.check.words import describe
 from backprop.errors import CheckError
 
 
-def check_called(**functions: Any) -> None:
-    """Raise `CheckError` for what is to be a function, under its name, and is none; None stands for no function."""
-    for name, code in functions.items():
-        if code is not None and not callable(code):
-            raise CheckError(f"The argument {name} is {describe(code)}; expected a function.")
-
-
 def with_point(code: Callable[..., Any], point: Any) -> Callable[[Any], Any]:
     """The code as a function of the point, which it may take in parts: by their names, or in order."""
     if isinstance(point, Mapping) and not takes(code, point) and takes(code, **point):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -28,12 +27,10 @@ from backprop.check.numeric.verdict import (
 from backprop.check.oracle import (
     FunctionOracle,
     GradientOracle,
-    check_rtol,
     rows_of,
 )
 from backprop.check.points import Structure
 from backprop.check.trees import copied, ends_of
-from backprop.errors import OptionError, shown
 
 
 @dataclass
@@ -83,26 +80,6 @@ FEWEST_CALLS = 60
 """Less than this does not suffice for the noise and the step curve."""
 _ELSEWHERE = 1e-3
 """Of the scale: the other point at which the gradient is called, to see whether it keeps state."""
-
-
-def settings(
-    rng: np.random.Generator | int | None, max_calls: int, rtol: float | None, batch_size: int | None = None
-) -> np.random.Generator:
-    """The generator of a check; raises `OptionError` for a setting that is none, or a `max_calls` below 60."""
-    if not isinstance(max_calls, Real) or not max_calls >= FEWEST_CALLS:
-        raise OptionError(f"max_calls is {shown(max_calls)}; expected at least {FEWEST_CALLS}.")
-    check_rtol(rtol)
-    if batch_size is not None and not (isinstance(batch_size, Integral) and batch_size > 0):
-        raise OptionError(f"batch_size is {shown(batch_size)}; expected a whole number of samples.")
-    return generator_of(0 if rng is None else rng)
-
-
-def generator_of(rng: Any, called: str = "rng") -> np.random.Generator:
-    """The generator, which may be given by its seed; raises `OptionError` for what is neither."""
-    try:
-        return np.random.default_rng(rng)
-    except (TypeError, ValueError):
-        raise OptionError(f"{called} is {shown(rng)}; expected a generator of NumPy, or a seed.") from None
 
 
 def gather(

@@ -16,8 +16,8 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import is_number, value_and_gradient
 from backprop.check.behaviour import observe
-from backprop.check.calls import check_called, step_of, with_point
-from backprop.check.evidence import gather, settings
+from backprop.check.calls import step_of, with_point
+from backprop.check.evidence import gather
 from backprop.check.kinds import Finding
 from backprop.check.leaves import read
 from backprop.check.lines import Lines
@@ -30,6 +30,7 @@ from backprop.check.oracle import MAX_CALLS, Budget, FunctionOracle
 from backprop.check.points import Structure, structure_of
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
+from backprop.check.settings import settings
 from backprop.check.trees import ends_of
 from backprop.check.trials import with_trials
 from backprop.errors import CheckError
@@ -90,8 +91,7 @@ def check_gradient(
     is none. What the functions raise at the point is passed on.
     """
     claim = _the_one(gradient, jacobian, point)
-    check_called(function=function, retract=retract)
-    rng = settings(rng, max_calls, rtol, batch_size)
+    rng = settings(rng, max_calls, rtol, batch_size, function=function, retract=retract)
     with np.errstate(all="ignore"):  # whatever the user's own settings are
         structure, x = structure_of(point)
         sources = [claim], [function]  # whose lines are looked for, however they are called
@@ -200,8 +200,7 @@ def check_step(
             return 0.5 * np.sum(d * d) * len(x), x.T @ d, d.sum(axis=0)
         backprop.check_step(step, {"W": W, "b": b})
     """
-    check_called(step=step)
-    rng = settings(rng, max_calls, rtol, batch_size)
+    rng = settings(rng, max_calls, rtol, batch_size, step=step)
     with np.errstate(all="ignore"):
         structure, x = structure_of(point)
         both = step_of(step, point, structure)

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array, DType
-from backprop.check.calls import check_called
-from backprop.check.evidence import Evidence, gather, settings
+from backprop.check.evidence import Evidence, gather
 from backprop.check.forms import Form, choose, forms_of_pushforward
 from backprop.check.jacobians import Combinations
 from backprop.check.kinds import found
@@ -36,6 +35,7 @@ from backprop.check.product import (
 )
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
+from backprop.check.settings import settings
 from backprop.check.trees import Parts
 from backprop.check.upstream import MOST_BLURRED
 from backprop.errors import CheckError
@@ -75,8 +75,7 @@ def check_jvp(
         def pushforward(x, W, dx, dW): return dx @ W + x @ dW      # tangents like x and W -> (n, o)
         backprop.check_jvp(forward, pushforward, (x, W))
     """
-    check_called(forward=forward, pushforward=pushforward)
-    rng = settings(rng, max_calls, rtol)
+    rng = settings(rng, max_calls, rtol, forward=forward, pushforward=pushforward)
     with np.errstate(all="ignore"):
         passed = forward_pass(forward, inputs, pushforward)
         output = outputs_of(passed.run(passed.structure.build(passed.point)))

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ from backprop.check.numeric.directions import Bounds, is_within
 from backprop.check.points import Structure
 from backprop.check.trees import copied
 from backprop.check.words import describe
-from backprop.errors import CheckError, OptionError, shown
+from backprop.errors import CheckError
 
 # Budget: what a check is asked for: at most how many calls, and how exact a gradient.
 
@@ -61,12 +60,6 @@ class Budget:
     def room(self, calls: int) -> bool:
         """Whether so many calls more are allowed."""
         return calls <= self.left
-
-
-def check_rtol(rtol: float | None) -> None:
-    """Raise `OptionError` for an accuracy that is no number between 0 and 1."""
-    if rtol is not None and not (isinstance(rtol, Real) and 0 < rtol < 1):
-        raise OptionError(f"rtol is {shown(rtol)}; expected a number between 0 and 1.")
 
 
 @contextlib.contextmanager

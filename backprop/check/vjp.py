@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from backprop.check.answers import read_answer
-from backprop.check.calls import check_called
-from backprop.check.evidence import gather, settings
+from backprop.check.evidence import gather
 from backprop.check.forms import Form, choose, forms_of_backward, whole
 from backprop.check.leaves import is_none
 from backprop.check.lines.find import with_lines
@@ -39,6 +38,7 @@ from backprop.check.product import (
 )
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
+from backprop.check.settings import settings
 from backprop.check.trees import ends_of
 from backprop.check.trials import with_trials
 from backprop.check.upstream import look_at_upstream
@@ -83,8 +83,7 @@ def check_vjp(
         def backward(dy, x, W): return dy @ W.T, x.T @ dy          # (n, o) -> (n, i), (i, o)
         backprop.check_vjp(forward, backward, (x, W))
     """
-    check_called(forward=forward, backward=backward)
-    rng = settings(rng, max_calls, rtol, batch_size)
+    rng = settings(rng, max_calls, rtol, batch_size, forward=forward, backward=backward)
     with np.errstate(all="ignore"):
         product = _product(forward, backward, inputs, cache, rng)
         oracle = FunctionOracle(product.value, product.structure, product.point, Budget(max_calls))

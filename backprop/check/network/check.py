@@ -30,8 +30,9 @@ from backprop.check.network.loss_value import check_loss
 from backprop.check.network.outside import check_layers
 from backprop.check.network.reading import GradientFunction, Reading, told_apart
 from backprop.check.network.truth import Truth, truth_for
-from backprop.check.oracle import MAX_CALLS, check_rtol
+from backprop.check.oracle import MAX_CALLS
 from backprop.check.result import GradientCheck, TensorCheck, verdict_of
+from backprop.check.settings import check_rtol
 from backprop.check.words import listed
 from backprop.errors import CheckError, OptionError, shown
 from backprop.network import Batch, Network

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from backprop.arrays import DType, check_dtype
-from backprop.check.evidence import generator_of
 from backprop.check.network.callables import Adapted, adapted
 from backprop.check.network.check import check_network_gradient
 from backprop.check.network.reading import GradientFunction
 from backprop.check.oracle import MAX_CALLS
 from backprop.check.result import GradientCheck
+from backprop.check.settings import generator_of
 from backprop.check.words import describe
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
