@@ -34,12 +34,12 @@ def gradient(
     that do not fit.
     """
     chosen = strategy if isinstance(strategy, Strategy) else find_strategy(str(strategy))
-    params = Parameters.of(network.layout, params)
-    network.check_parameters(params)
-    batch = network.batch(inputs, labels, params.dtype)
-    chosen.check_supported(network, params.dtype)
-    plan = chosen.prepare(network, len(batch.inputs), params.dtype)
+    own: Parameters = Parameters.of(network.layout, params)
+    network.check_parameters(own)
+    batch = network.batch(inputs, labels, own.dtype)
+    chosen.check_supported(network, own.dtype)
+    plan = chosen.prepare(network, len(batch.inputs), own.dtype)
     with np.errstate(all="ignore"):  # what overflows is found below, and in words
-        loss, gradient = chosen.value_and_gradient(plan, params, batch)
-    check_finite(chosen.name, network, params, batch, ValueAndGradient(loss, gradient))
+        loss, gradient = chosen.value_and_gradient(plan, own, batch)
+    check_finite(chosen.name, network, own, batch, ValueAndGradient(loss, gradient))
     return ValueAndGradient(loss, gradient if gradient.vector.flags.writeable else gradient.copy())

@@ -134,12 +134,11 @@ def gather(
 def _as_narrow_as_the_function(answer: Answer, value: Any) -> None:
     """Take back that a tensor is narrower than its parameter, where the function computes in that format itself."""
     form = read_numbers(value)[1]
-    narrow = [
-        each for each in answer.findings if each.kind == "wrong-dtype" and each.tensor in answer.formats
-    ]
-    for each in narrow if form is not None and hasattr(value, "dtype") else ():
-        own = answer.formats[str(each.tensor)]
-        if own.bits >= form.bits:
+    if form is None or not hasattr(value, "dtype"):
+        return
+    for each in [one for one in answer.findings if one.kind == "wrong-dtype"]:
+        own = answer.formats.get(str(each.tensor))
+        if own is not None and own.bits >= form.bits:
             answer.findings.remove(each)
             answer.notes.append(f"The dtype of {each.tensor} is {own.name}, as that of the function's value.")
 

@@ -88,17 +88,17 @@ def check_network(
     if params is None:
         dtype = np.asarray(inputs).dtype if inputs is not None else np.dtype(np.float64)
         params = drawn_parameters(network, rng, check_dtype(dtype))
-    params = Parameters.of(network.layout, params)
-    network.check_parameters(params)
+    own: Parameters = Parameters.of(network.layout, params)
+    network.check_parameters(own)
     if inputs is None or labels is None:
-        inputs = rng.standard_normal((_SAMPLES, network.inputs)).astype(params.dtype)
+        inputs = rng.standard_normal((_SAMPLES, network.inputs)).astype(own.dtype)
         labels = rng.integers(0, network.label_classes, _SAMPLES)
-    batch: Batch = network.batch(inputs, labels, params.dtype)
+    batch: Batch = network.batch(inputs, labels, own.dtype)
     found = adapted(function, list(network.layout.names)) if callable(function) else Adapted(function)
     check = check_network_gradient(
         network,
         found.function,
-        params,
+        own,
         batch,
         rng,
         weight_decay=weight_decay,
