@@ -89,9 +89,9 @@ def _zero(seen: Wrong, search: Search) -> Iterator[Finding]:
     structure, point = search.truth.program.structure, search.truth.program.point
     for name, places in structure.places.items():
         parameter, got = point[places], seen.got.reshape(-1)
-        size = float(parameter @ parameter)
-        if len(parameter) == len(got) > 1 and size:
-            factor = float(parameter @ got) / size
+        # A multiple of equal numbers is any constant.
+        if len(parameter) == len(got) > 1 and np.ptp(parameter):
+            factor = float(parameter @ got) / float(parameter @ parameter)
             if np.allclose(got, factor * parameter, atol=0):
                 text = f"It equals {factor:.4g} · {name}; the loss has no such term."
                 yield found("weight-decay-extra", name, text)

@@ -313,6 +313,11 @@ def test_a_term_that_the_loss_does_not_have_is_said():
     assert "It equals 0.01 · W; the loss has no such term." in line.message
 
 
+def test_a_constant_term_is_no_decay_where_all_weights_are_equal():
+    (line,) = find_lines(decays, {"W": np.full((2, 3), 0.5)})
+    assert (line.text, line.kind) == ("0.01 * p['W']", "unknown")
+
+
 def test_an_axis_that_is_not_summed_is_said(tmp_path):
     (line,) = suite.find(slip("batch_norm", "dmean = -dcentred"), tmp_path)
     assert line.kind == "wrong-shape"
