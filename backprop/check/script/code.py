@@ -39,7 +39,7 @@ def joined(cells: Sequence[Cell], instrument: Instrument) -> tuple[list[ast.stmt
         tree, own = instrument(source, cell.name, whole)
         for node in {id(node): node for node in ast.walk(tree) if hasattr(node, "lineno")}.values():
             node.end_lineno = (node.end_lineno or node.lineno) + lines  # type: ignore[attr-defined]
-            node.lineno += lines  # type: ignore[attr-defined]
+            node.lineno += lines
         statements, sites, lines = statements + tree.body, sites | own, lines + source.count("\n")
     return statements, sites
 

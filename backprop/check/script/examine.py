@@ -88,6 +88,11 @@ def examine(
     code = code.with_parts(gradients.keys() - set(code.variables.values()), loss)
     script = _script(code, names, blank, first, loss, gradients, target)
     rng = np.random.default_rng(0)
+    if script.limits:
+        with probes(None):
+            value = float(np.reshape(script.run({})[0], ()))
+    if not np.isfinite(value):
+        raise CheckError(f"{loss} is {value}; expected a finite number.")
     begun, chosen = time.monotonic(), choose_values(script, rng)
     if not script.gradients:
         raise CheckError(
@@ -108,8 +113,6 @@ def examine(
         notes.append(
             _FIRST_TURN.format(listed(loops), *(("s", "", "their") if len(loops) > 1 else ("", "s", "its")))
         )
-        with probes(None):
-            value = float(np.reshape(script.run({})[0], ()))
     notes += [*chosen.notes, found.note] if found.note else chosen.notes
     notes += [each.evidence for each in check.findings if each.tensor is None]
     left_out = [f"{cell.name}, line {', '.join(map(str, cell.left_out))}" for cell in cells if cell.left_out]
@@ -162,8 +165,6 @@ def _loss(values: Mapping[str, Any], loss: str, assigned: set[str]) -> float:
             f"{said}; expected the name of the loss, one number, after --loss{such}, or the name of a function "
             "after the file, such as mine.py:gradient."
         )
-    if not np.isfinite(value):
-        raise CheckError(f"{loss} is {value}; expected a finite number.")
     return value
 
 

@@ -192,8 +192,9 @@ class Script:
         self.names.update(names)
         self.names.update({SHIFT: self._shift, ENOUGH: self._enough})
 
-    def _enough(self, *place: int) -> bool:
+    def _enough(self, line: int, column: int) -> bool:
         """Whether a loop of the top level has had all the turns that it is to have."""
+        place = line, column
         self._counts[place] += 1
         return self._counts[place] > self.limits.get(place, np.inf)
 

@@ -232,7 +232,7 @@ MEANT = {
         .replace("dh = 2 * h", "dh = 2 * h + 1\ndh[h <= 0] = 0")
         .replace("(h**2)", "(h**2 + h)")
         .replace("(dh * (1 - h**2))", "dh"),
-        "dh is not dL/d(h)",
+        "dh is masked by dh[h <= 0] = 0, and not compared",
     ),
 }
 """What is no derivative by its name, and the start of what is said of it."""
