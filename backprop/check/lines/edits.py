@@ -44,11 +44,11 @@ def edited(
     """
     edits: list[Edit] = []
 
-    def with_edits(source: str, path: str, whole: str) -> tuple[ast.Module, dict[int, Site]]:
+    def with_edits(tree: ast.Module, path: str, whole: str) -> tuple[ast.Module, dict[int, Site]]:
         editor = _Editor(path, context_of(ast.parse(whole)), scopes, wanted, shapes)
-        tree = editor.visit(ast.parse(source))
+        changed = editor.visit(tree)
         edits.extend(editor.edits)
-        return ast.fix_missing_locations(tree), {}
+        return ast.fix_missing_locations(changed), {}
 
     with hooks({ON: -1, TURN: lambda: None}), exchange(with_edits):
         yield edits

@@ -28,9 +28,9 @@ class NoSourceError(CheckError):
     """A function into which no probes can be put."""
 
 
-Instrument = Callable[[str, str, str], tuple[ast.Module, dict[int, Site]]]
-"""From a source, its path, and all of the code that it is a part of, such as the other cells of a notebook, to its
-syntax tree with probes put in, and the sites of these."""
+Instrument = Callable[[ast.Module, str, str], tuple[ast.Module, dict[int, Site]]]
+"""From the tree of a source, its path, and all of the code that it is a part of, such as the other cells of a
+notebook, to the tree with probes put in, and the sites of these."""
 Exchange = Callable[[Instrument], contextlib.AbstractContextManager[Mapping[int, Site]]]
 """Runs the code of a program, while it lasts, as an instrument changes it; gives the sites of the probes."""
 
@@ -125,7 +125,7 @@ def _with_probes(
 
     A notebook compiles each statement of a cell by itself, which gives other code to what its imports name.
     """
-    tree, sites = instrument(source, path, source)
+    tree, sites = instrument(ast.parse(source), path, source)
     codes: list[str | ast.Module] = [source]
     codes += [ast.Module([each], []) for each in ast.parse(source, path).body]
     old: dict[Key, set[bytes]] = {}

@@ -79,10 +79,9 @@ def _members(value: Any) -> dict[Any, Likeness]:
     return {}
 
 
-def _with_scopes(source: str, path: str, _: str) -> tuple[ast.Module, dict[int, Site]]:
+def _with_scopes(tree: ast.Module, path: str, _: str) -> tuple[ast.Module, dict[int, Site]]:
     """The tree of a source that shows the variables before each of its statements."""
-    tree = _Scopes(path).visit(ast.parse(source))
-    return ast.fix_missing_locations(tree), {}
+    return ast.fix_missing_locations(_Scopes(path).visit(tree)), {}
 
 
 class _Scopes(ast.NodeTransformer):
@@ -98,7 +97,9 @@ class _Scopes(ast.NodeTransformer):
         return node
 
     def _shown(self, node: ast.stmt) -> list[ast.stmt]:
-        if not isinstance(node, ast.stmt) or isinstance(node, ast.Global | ast.Nonlocal):
+        is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        is_future = isinstance(node, ast.ImportFrom) and node.module == "__future__"  # nothing may stand before it
+        if not isinstance(node, ast.stmt) or isinstance(node, ast.Global | ast.Nonlocal) or is_text or is_future:
             return [node]
         call = f"{SCOPE}({self.path!r}, {node.lineno}, {node.col_offset}, locals())"
         return [ast.copy_location(ast.parse(call).body[0], node), node]

@@ -15,12 +15,13 @@ from backprop.arrays import Array
 from backprop.check.calls import step_of
 from backprop.check.lines.events import Event, put
 from backprop.check.lines.exchange import instrumented
-from backprop.check.lines.find import MAX_CALLS, begun, search, too_few, with_probes
+from backprop.check.lines.find import MAX_CALLS
 from backprop.check.lines.groups import Group
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site, stem
+from backprop.check.lines.steps import begun, search, too_few, with_probes
 from backprop.check.lines.trace import Mark, Step, Trace
 from backprop.check.lines.truth import Truth
 from backprop.check.oracle import Budget, OutOfCalls

@@ -36,7 +36,7 @@ def joined(cells: Sequence[Cell], instrument: Instrument) -> tuple[list[ast.stmt
     whole, lines = "".join(sources), 0
     statements, sites = list[ast.stmt](), dict[int, Site]()
     for cell, source in zip(cells, sources, strict=True):
-        tree, own = instrument(source, cell.name, whole)
+        tree, own = instrument(ast.parse(source), cell.name, whole)
         for node in {id(node): node for node in ast.walk(tree) if hasattr(node, "lineno")}.values():
             node.end_lineno = (node.end_lineno or node.lineno) + lines  # type: ignore[attr-defined]
             node.lineno += lines
@@ -71,7 +71,7 @@ class Code:
     @staticmethod
     def of(cells: Sequence[Cell]) -> Code:
         """The code of cells."""
-        statements, _ = joined(cells, lambda source, *_: (ast.parse(source), {}))
+        statements, _ = joined(cells, lambda tree, *_: (tree, {}))
         probed, sites = joined(cells, instrument)
         inner = {
             (cell.name, line)

@@ -21,10 +21,10 @@ from backprop.arrays import Array
 from backprop.check.evidence import FEWEST_CALLS, gather
 from backprop.check.failures import UserError, user_error
 from backprop.check.lines.events import array_of, probes
-from backprop.check.lines.find import search_in, too_few
 from backprop.check.lines.program import Program
 from backprop.check.lines.result import Lines
 from backprop.check.lines.sites import Site, stem
+from backprop.check.lines.steps import search_in, too_few
 from backprop.check.lines.trace import Step
 from backprop.check.lines.tracing import steps_of
 from backprop.check.lines.truth import DIRECTIONS, Truth
