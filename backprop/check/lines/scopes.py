@@ -98,8 +98,15 @@ class _Scopes(ast.NodeTransformer):
 
     def _shown(self, node: ast.stmt) -> list[ast.stmt]:
         is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        is_future = isinstance(node, ast.ImportFrom) and node.module == "__future__"  # nothing may stand before it
-        if not isinstance(node, ast.stmt) or isinstance(node, ast.Global | ast.Nonlocal) or is_text or is_future:
+        is_future = (
+            isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        )  # nothing may stand before it
+        if (
+            not isinstance(node, ast.stmt)
+            or isinstance(node, ast.Global | ast.Nonlocal)
+            or is_text
+            or is_future
+        ):
             return [node]
         call = f"{SCOPE}({self.path!r}, {node.lineno}, {node.col_offset}, locals())"
         return [ast.copy_location(ast.parse(call).body[0], node), node]

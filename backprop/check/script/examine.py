@@ -218,7 +218,9 @@ def _equal(one: Any, other: Any) -> bool:
     one, other = array_of(one), array_of(other)
     if one is None or other is None or one.shape != other.shape:
         return False
-    return np.allclose(one, other, rtol=1e-6, atol=1e-6 * float(np.max(np.abs(other))), equal_nan=True)
+    size = float(np.max(np.abs(other)))
+    slack = 1e-6 * size if np.isfinite(size) else 0.0
+    return np.allclose(one, other, rtol=1e-6, atol=slack, equal_nan=True)
 
 
 def _first_entry(value: Any) -> str:

@@ -211,8 +211,9 @@ WRONG_ONES = {
 
 
 def test_an_edit_that_makes_a_script_right_is_said():
-    (line,) = check(FUNCTION.replace("(1 - y**2)", "(1 - y)"), "print(dW)").lines
-    assert line.message == "y should be y ** 2. With that W is right."
+    (line,) = check(WRONG_ONES["a sum over all axes"][0], "print(db)").lines
+    wanted = "(dh * (1 - h ** 2)).sum()"
+    assert line.message == f"{wanted} should be {wanted[:-1]}axis=0). With that b is right."
 
 
 @pytest.mark.parametrize(("source", "line"), WRONG_ONES.values(), ids=WRONG_ONES)
