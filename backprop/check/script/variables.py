@@ -50,7 +50,7 @@ def gradients_by_name(assigned: set[str], values: Mapping[str, Any]) -> dict[str
     stems = {name: stem(name) for name in names}
     held = {name for name in arrays if _GRADIENTS.fullmatch(name)}
     plain = {name for name in names if "[" not in name}
-    own = [name for name in names if name in plain or (name not in held and stems[name] not in plain)]
+    own = [name for name in arrays if name in plain or (name not in held and stems[name] not in plain)]
     found: dict[str, list[str]] = {}
     for name in own:
         of = stems[name]
