@@ -25,7 +25,7 @@ from backprop.check.points import Structure, structure_of
 from backprop.check.result import GradientCheck
 from backprop.check.trees import copied
 
-MAX_CALLS = 4000
+MAX_CALLS = 6000
 """The most calls of a search."""
 
 

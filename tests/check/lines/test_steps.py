@@ -80,7 +80,9 @@ def test_a_gradient_that_overflows_is_wrong(tmp_path):
 def test_zero_by_chance_is_no_proof(tmp_path):
     """The loss does not depend on the bias of a layer whose mean is subtracted."""
     source = RIGHT.replace("h = np.tanh(z)", "z = z - z.mean(axis=0)\n    h = np.tanh(z)")
-    source = source.replace("inner = back * gate", "inner = back * gate\n    inner = inner - inner.mean(axis=0)")
+    source = source.replace(
+        "inner = back * gate", "inner = back * gate\n    inner = inner - inner.mean(axis=0)"
+    )
     wrong = source.replace("inner - inner.mean(axis=0)", "inner - 2 * inner.mean(axis=0)")
     (line,) = lines_of(wrong, tmp_path)
     assert line.source == "inner = inner - 2 * inner.mean(axis=0)"
