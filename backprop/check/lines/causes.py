@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from backprop.check.kinds import Finding, found
-from backprop.check.lines.repair import Repair
+from backprop.check.lines.repair import Repair, summed_later, sums
 from backprop.check.lines.search import Search
 from backprop.check.lines.wrong import FEWEST, MOST_ENTRIES, Wrong, executions, in_shape, place_of
 from backprop.check.patterns import Suspect, where
@@ -41,7 +41,7 @@ _SLOPES = {
 def causes(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
     """The kinds of mistakes that explain a wrong value, the most specific one first and `unknown` last."""
     yield from _overwriting(repair)
-    yield from _shape(seen)
+    yield from _shape(repair, seen, search)
     seen = in_shape(seen)
     yield from _zero(seen, search)
     yield from _other(repair, search)
@@ -61,25 +61,31 @@ def _overwriting(repair: Repair) -> Iterator[Finding]:
         yield found(kind, None, f"What {repair.group.site.name} held is lost: = stands where += should.")
 
 
-def _shape(seen: Wrong) -> Iterator[Finding]:
-    """The value has the wrong shape; the truth may be its sum over some axes, or its transpose."""
+def _shape(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
+    """The value has the wrong shape; the truth may be its sum over some axes, or its transpose.
+
+    Where the tensor has the right shape in the end, a later line sums the value, and its shape is no mistake.
+    """
     if in_shape(seen).got.shape == seen.shape:
         return
     text = f"Its shape is {seen.got.shape}; expected {seen.shape}."
-    axes = [(k,) for k in range(seen.got.ndim)] + [(0, 1)] * (seen.got.ndim > 1)
-    for axis in axes:
-        for keep in (False, True):
-            summed = seen.got.sum(axis=axis, keepdims=keep)
-            if summed.shape == seen.shape and seen.known.fits(seen.known.of(summed), 2):
-                said = axis[0] if len(axis) == 1 else axis
-                yield found(
-                    "wrong-shape", None, f"{text} Its sum over axis {said} is right: the sum is missing."
-                )
-                return
+    for axes, _ in summed_later(repair, search.truth):
+        yield found("unknown", None, f"It is summed later; its sum over {_axes(axes)} is wrong.")
+        return
+    for axes, summed in sums(seen.got, seen.shape):
+        if seen.known.fits(seen.known.of(summed), 2):
+            yield found(
+                "wrong-shape", None, f"{text} Its sum over {_axes(axes)} is right: the sum is missing."
+            )
+            return
     if seen.got.shape == seen.shape[::-1] and seen.known.fits(seen.known.of(seen.got.T), 2):
         yield found("transposed", None, f"{text} Its transpose is right.")
         return
     yield found("wrong-shape", None, text)
+
+
+def _axes(axes: tuple[int, ...]) -> str:
+    return f"axis {axes if len(axes) > 1 else axes[0]}"
 
 
 def _zero(seen: Wrong, search: Search) -> Iterator[Finding]:

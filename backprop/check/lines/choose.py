@@ -21,7 +21,7 @@ from backprop.arrays import Array
 from backprop.check.lines.implied import implied
 from backprop.check.lines.local import local
 from backprop.check.lines.origin import adds_right, is_computed_again, where_it_began
-from backprop.check.lines.repair import Repair, is_named
+from backprop.check.lines.repair import Repair, is_named, summed_later
 from backprop.check.lines.search import Search
 from backprop.check.lines.tensors import DIRECTIONS
 from backprop.check.oracle import OutOfCalls
@@ -104,9 +104,15 @@ def _together(name: str, pool: list[Repair], search: Search) -> Iterator[list[Re
 
 def _mark_first_wrong(repair: Repair, search: Search) -> None:
     """Find the first execution whose value is not the truth, and whether the code's value is right all along."""
+    truth = search.truth
+    for _, summed in summed_later(repair, truth):  # a right one is right for each observation
+        if repair.target.group is None:
+            repair.is_right |= truth.is_right(repair.target.name, summed)
+        elif truth.factor(summed, repair.ahead) == 1:
+            repair.is_right = True
+            return
     if repair.target.group is None:
         return
-    truth = search.truth
     wrong: int | None = None
     repair.is_right = True
     for k, (back, forward) in enumerate(repair.pairs):

@@ -67,6 +67,9 @@ class Expressions:
         before, self.context = self.context, self.context.within(**changes)
         old = copy.deepcopy(node)
         others, added = list(alternatives(old, self.context)), list(insertions(old, self.context))
+        if not isinstance(old, ast.Call):  # a function of it is put in
+            added += [each for each in others if isinstance(each, ast.Call)]
+            others = [each for each in others if not isinstance(each, ast.Call)]
         node = self._parts(node)
         scales = [each for each in others if _is_scale(old, each, self.context)]
         now = self.switch(old, node, [each for each in others if each not in scales])

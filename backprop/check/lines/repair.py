@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+
+import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.lines.events import Event
 from backprop.check.lines.groups import Group, Pair
 from backprop.check.lines.sites import Site, stem
+from backprop.check.lines.truth import Truth
 from backprop.check.words import is_gradient_of
 
 
@@ -59,6 +63,37 @@ class Repair:
     def ahead(self) -> Event:
         """The event of the forward pass whose derivative that value is to be."""
         return self.pairs[self.first][1]
+
+
+Sums = list[tuple[tuple[int, ...], Array]]
+"""Sums of a value, each with its axes."""
+
+
+def summed_later(repair: Repair, truth: Truth) -> Sums:
+    """The sums of a value that have the shape of the truth, and that alone matter later.
+
+    A move whose sum is zero then changes no tensor. None where the value has the shape of the truth itself.
+    """
+    value, group = truth.base.values[repair.event], repair.target.group
+    leaf = None if group else truth.program.structure.leaf(repair.target.name)
+    shape = leaf.shape if leaf else truth.base.values[repair.ahead].shape
+    found: Sums = []
+    for axes, summed in sums(value, shape) if value.shape != shape and not repair.values else ():
+        move = truth.rng.standard_normal(value.shape)
+        move -= np.mean(move, axes, keepdims=True)
+        moved = truth.program.replaced([repair.event], [value + move])
+        old, new = truth.base.gradient, {} if moved is None else moved.gradient
+        if all(n in old and n in new and np.allclose(new[n], old[n]) for n in repair.tensors):
+            found.append((axes, summed))
+    return found
+
+
+def sums(value: Array, shape: tuple[int, ...]) -> Sums:
+    """The sums of a value over one axis, or over the first two, that have a shape."""
+    axes = [(k,) for k in range(value.ndim)] + [(0, 1)] * (value.ndim > 1)
+    both = itertools.product(axes, (False, True))
+    found = [(axis, np.asarray(value.sum(axis, keepdims=keep))) for axis, keep in both]
+    return [(axis, summed) for axis, summed in found if summed.shape == shape]
 
 
 def is_named(repair: Repair) -> bool:

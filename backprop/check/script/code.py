@@ -39,7 +39,7 @@ def joined(cells: Sequence[Cell], instrument: Instrument) -> tuple[list[ast.stmt
         tree, own = instrument(ast.parse(source), cell.name, whole)
         for node in {id(node): node for node in ast.walk(tree) if hasattr(node, "lineno")}.values():
             node.end_lineno = (node.end_lineno or node.lineno) + lines  # type: ignore[attr-defined]
-            node.lineno += lines  # type: ignore[attr-defined]
+            node.lineno += lines
         statements, sites, lines = statements + tree.body, sites | own, lines + source.count("\n")
     return statements, sites
 
@@ -97,7 +97,7 @@ class Code:
             if not after:
                 continue
             cell, line = self.cell_of(place_of(after[-1]))
-            tree, own = instrument(f"{name} = {name}", cell, "")
+            tree, own = instrument(ast.parse(f"{name} = {name}"), cell, "")
             text = ast.unparse(after[-1])
             sites |= {
                 n: replace(site, line=line, text=text if site.name else site.text) for n, site in own.items()
@@ -128,15 +128,15 @@ class Code:
             before += count
         return cell.name, place[0] - before
 
-    def changed(self, instrument: Instrument, shifted: set[int]) -> list[ast.stmt]:
-        """The statements as an instrument changes them; those that shift at some sites are as in `probed`."""
+    def changed(self, instrument: Instrument, shifted: set[int]) -> tuple[list[ast.stmt], dict[int, Site]]:
+        """The statements as an instrument changes them, and its sites; what shifts at some is as in `probed`."""
         kept: dict[Place, list[ast.stmt]] = {}
         for node in (node for each in self.probed for node in ast.walk(each)):
             if isinstance(node, _ASSIGNING):
                 kept.setdefault(place_of(node), []).append(node)
         kept = {place: each for place, each in kept.items() if any(shifted & shifts(one) for one in each)}
-        tree = _Kept(kept).visit(ast.Module(joined(self.cells, instrument)[0], []))
-        return _counted(tree.body)
+        statements, sites = joined(self.cells, instrument)
+        return _counted(_Kept(kept).visit(ast.Module(statements, [])).body), sites
 
 
 def _with_shifts(statement: ast.stmt, variables: Mapping[int, str]) -> ast.stmt:

@@ -89,6 +89,11 @@ def examine(
     code = code.with_parts(gradients.keys() - set(code.variables.values()), loss)
     script = _script(code, names, blank, first, loss, gradients, target)
     rng = np.random.default_rng(0)
+    if script.limits:
+        with probes(None):
+            value = float(np.reshape(script.run({})[0], ()))
+    if not np.isfinite(value):
+        raise CheckError(f"{loss} is {value}; expected a finite number.")
     begun, chosen = time.monotonic(), choose_values(script, rng)
     if not script.gradients:
         raise CheckError(
@@ -109,8 +114,6 @@ def examine(
         notes.append(
             _FIRST_TURN.format(listed(loops), *(("s", "", "their") if len(loops) > 1 else ("", "s", "its")))
         )
-        with probes(None):
-            value = float(np.reshape(script.run({})[0], ()))
     notes += [*chosen.notes, found.note] if found.note else chosen.notes
     notes += [each.evidence for each in check.findings if each.tensor is None]
     left_out = [f"{cell.name}, line {', '.join(map(str, cell.left_out))}" for cell in cells if cell.left_out]
@@ -163,8 +166,6 @@ def _loss(values: Mapping[str, Any], loss: str, assigned: set[str]) -> float:
             f"{said}; expected the name of the loss, one number, after --loss{such}, or the name of a function "
             "after the file, such as mine.py:gradient."
         )
-    if not np.isfinite(value):
-        raise CheckError(f"{loss} is {value}; expected a finite number.")
     return value
 
 
@@ -218,7 +219,9 @@ def _equal(one: Any, other: Any) -> bool:
     one, other = array_of(one), array_of(other)
     if one is None or other is None or one.shape != other.shape:
         return False
-    return np.allclose(one, other, rtol=1e-6, atol=1e-6 * float(np.max(np.abs(other))), equal_nan=True)
+    size = float(np.max(np.abs(other)))
+    slack = 1e-6 * size if np.isfinite(size) else 0.0
+    return np.allclose(one, other, rtol=1e-6, atol=slack, equal_nan=True)
 
 
 def _first_entry(value: Any) -> str:

@@ -99,6 +99,7 @@ class Script:
     events: dict[str, Event] = field(default_factory=dict)
     base: dict[str, Array] = field(default_factory=dict)
     runs: int = 0
+    _changed: dict[Instrument, tuple[list[ast.stmt], dict[int, Site]]] = field(default_factory=dict)
     _reads: dict[str, Any] = field(default_factory=dict)
     _moves: Mapping[Event, Array] = field(default_factory=dict)
     _wide: DType | None = None
@@ -143,11 +144,15 @@ class Script:
         """While it lasts, what runs is the code as an instrument changes it; gives the sites of the probes."""
         before = self._running
         try:
+            sites: Mapping[int, Site] = {}
             if new is not instrument:
-                shifted = {site for site, _ in self.events.values()}
-                self._running = self._started(self.code.changed(new, shifted))
+                if new not in self._changed:  # what is instrumented twice has the same sites
+                    shifted = {site for site, _ in self.events.values()}
+                    self._changed[new] = self.code.changed(new, shifted)
+                statements, sites = self._changed[new]
+                self._running = self._started(statements)
             with probes(None):
-                yield self.code.sites
+                yield {**self.code.sites, **sites}
         finally:
             self._running = before
 
@@ -192,8 +197,9 @@ class Script:
         self.names.update(names)
         self.names.update({SHIFT: self._shift, ENOUGH: self._enough})
 
-    def _enough(self, *place: int) -> bool:
+    def _enough(self, line: int, column: int) -> bool:
         """Whether a loop of the top level has had all the turns that it is to have."""
+        place = line, column
         self._counts[place] += 1
         return self._counts[place] > self.limits.get(place, np.inf)
 

@@ -106,7 +106,7 @@ class ScriptCheck:
         count = len(self.variables)
         wrong = sum(each.verdict == "wrong" for each in self.variables)
         if self.verdict == "wrong":
-            said = f"wrong in {wrong} of {count} gradients" if wrong else "wrong"
+            said = f"wrong in {wrong} of {count} gradient{'s' * (count > 1)}" if wrong else "wrong"
             if self.lines:
                 said += f", by {len(self.lines)} line{'s' * (len(self.lines) > 1)}"
             return f"{self.target} is {said}."

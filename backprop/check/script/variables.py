@@ -22,6 +22,7 @@ _LOOKED_AT = 4
 """Values of a variable that are looked at, of the first and of the last ones."""
 _MOVED = 1e-6
 """Of a move, the change of another value that is more than rounding; and a gradient that is more than zero."""
+_MASK = re.compile(r"\w+\[.*\] = 0(\.0*)?")
 _DIRECTIONS = 2
 """Along which a gradient is compared to choose its value."""
 _SIZES = (np.nan, 1e-4, 1e-2, 1.0)
@@ -49,7 +50,7 @@ def gradients_by_name(assigned: set[str], values: Mapping[str, Any]) -> dict[str
     stems = {name: stem(name) for name in names}
     held = {name for name in arrays if _GRADIENTS.fullmatch(name)}
     plain = {name for name in names if "[" not in name}
-    own = [name for name in names if name in plain or (name not in held and stems[name] not in plain)]
+    own = [name for name in arrays if name in plain or (name not in held and stems[name] not in plain)]
     found: dict[str, list[str]] = {}
     for name in own:
         of = stems[name]
@@ -187,8 +188,13 @@ def meant_otherwise(script: Script, rng: np.random.Generator) -> list[str]:
     right = [n for n, ratio in ratios.items() if ratio == 1 and np.max(np.abs(gradients[n])) > _MOVED]
     for name, ratio in ratios.items():
         gradient = script.gradients[name]
-        last = [e for e in recorder.values if script.code.variables.get(e[0]) == gradient][-1:]
+        own = [e for e in recorder.values if script.code.variables.get(e[0]) == gradient]
+        last = own[-1:]
         if ratio == 1 or not last or not np.array_equal(recorder.values[last[0]], gradients[name]):
+            continue
+        if _is_masked(script, name, [recorder.values[e] for e in own[-2:]], last[0], rng):
+            notes.append(f"{gradient} is masked by {script.code.sites[last[0][0]].text}, and not compared.")
+            del script.gradients[name], script.events[name], script.base[name]
             continue
         move = rng.standard_normal(np.shape(gradients[name]))
         with probes(Recorder({last[0]: add(move)})):
@@ -199,6 +205,21 @@ def meant_otherwise(script: Script, rng: np.random.Generator) -> list[str]:
             notes.append(f"{gradient} {is_what}, and not compared: what is computed from it is right.")
             del script.gradients[name], script.events[name], script.base[name]
     return notes
+
+
+def _is_masked(script: Script, name: str, values: list[Array], last: Event, rng: np.random.Generator) -> bool:
+    """Whether `dh[h <= 0] = 0` makes of dL/dh the derivative by what is before h: entries that it sets are not 0."""
+    if (
+        len(values) < 2
+        or not _MASK.fullmatch(script.code.sites[last[0]].text)
+        or values[0].shape != values[1].shape
+    ):
+        return False
+    lost = np.where((values[0] != 0) & (values[1] == 0), rng.standard_normal(values[1].shape), 0.0)
+    with probes(None):
+        h, event = float(np.cbrt(np.finfo(values[1].dtype).eps)), script.events[name]
+        up, down = (float(np.reshape(script.run({event: sign * h * lost})[0], ())) for sign in (1, -1))
+    return abs(up - down) > _MOVED * h
 
 
 def _moves_loss(script: Script, event: Event, value: Array, rng: np.random.Generator) -> bool:

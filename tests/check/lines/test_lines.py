@@ -513,3 +513,33 @@ def test_a_reshaped_value_is_not_said_to_have_the_wrong_shape():
 
     (line,) = find_lines(step, np.arange(1.0, 5.0))
     assert (line.source[:2], line.kind) == ("dw", "sign")
+
+
+SUMMED = """import numpy as np
+x, y = np.random.default_rng(0).standard_normal((2, 9))
+def step(p):
+    a, b = p["a"], p["b"]
+    r = a * x + b - y
+    dr = 2 * r
+    da = dr * x
+    da = da.sum()
+    return np.sum(r**2), {"a": da, "b": dr.sum()}
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("da = dr * x", "da = dr * y", "It is summed later; its sum over axis 0 is wrong."),
+        ("da = da.sum()", "da = da.mean()", "It is wrong."),
+    ],
+)
+def test_a_derivative_of_each_observation_that_is_summed_later_has_no_wrong_shape(
+    right, wrong, said, tmp_path
+):
+    path = tmp_path / "summed.py"
+    path.write_text(SUMMED.replace(right, wrong))
+    names = {}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    (line,) = find_lines(names["step"], {"a": 0.7, "b": -0.2})
+    assert (line.source, line.evidence) == (wrong, said)

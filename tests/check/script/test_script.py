@@ -211,8 +211,9 @@ WRONG_ONES = {
 
 
 def test_an_edit_that_makes_a_script_right_is_said():
-    (line,) = check(FUNCTION.replace("(1 - y**2)", "(1 - y)"), "print(dW)").lines
-    assert line.message == "y should be y ** 2. With that W is right."
+    loop = "dW = 0 * W\nfor k in range(3):\n    dW += np.outer(x[k], (dh * (1 - h**2))[k])"
+    (line,) = check(SCRIPT.replace("dW = x.T @ (dh * (1 - h**2))", loop)).lines
+    assert line.message == "3 should be 4. With that W is right."
 
 
 @pytest.mark.parametrize(("source", "line"), WRONG_ONES.values(), ids=WRONG_ONES)
@@ -232,7 +233,7 @@ MEANT = {
         .replace("dh = 2 * h", "dh = 2 * h + 1\ndh[h <= 0] = 0")
         .replace("(h**2)", "(h**2 + h)")
         .replace("(dh * (1 - h**2))", "dh"),
-        "dh is not dL/d(h)",
+        "dh is masked by dh[h <= 0] = 0, and not compared",
     ),
 }
 """What is no derivative by its name, and the start of what is said of it."""
