@@ -118,18 +118,24 @@ Key = tuple[str, str, int]
 def _with_probes(
     source: str, path: str, instrument: Instrument
 ) -> tuple[dict[Key, set[bytes]], dict[Key, CodeType], dict[int, Site]]:
-    """The code of a file's functions, the same with probes, and the sites of these.
+    """The code of a file's functions, the same with probes, and the sites of these."""
+    tree, sites = instrument(source, path)
+    return _as_written(source, path), _codes(compile(tree, path, "exec")), sites
+
+
+@functools.lru_cache(maxsize=16)
+def _as_written(source: str, path: str) -> dict[Key, set[bytes]]:
+    """The code of a file's functions.
 
     A notebook compiles each statement of a cell by itself, which gives other code to what its imports name.
     """
-    tree, sites = instrument(source, path)
     codes: list[str | ast.Module] = [source]
     codes += [ast.Module([each], []) for each in ast.parse(source, path).body]
-    old: dict[Key, set[bytes]] = {}
+    found: dict[Key, set[bytes]] = {}
     for code in codes:
         for key, own in _codes(compile(code, path, "exec")).items():
-            old.setdefault(key, set()).add(own.co_code)
-    return old, _codes(compile(tree, path, "exec")), sites
+            found.setdefault(key, set()).add(own.co_code)
+    return found
 
 
 def _plain(function: Callable[..., Any]) -> FunctionType:

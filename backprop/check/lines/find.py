@@ -19,7 +19,7 @@ from backprop.check.calls import step_of, with_point
 from backprop.check.kinds import Finding, found
 from backprop.check.lines.exchange import functions_kept, instrumented
 from backprop.check.lines.explain import MENDED
-from backprop.check.lines.program import Outcome, Program
+from backprop.check.lines.program import Outcome, Program, random_numbers_kept
 from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.rounds import NO_LINE, Rounds
 from backprop.check.lines.sites import Site
@@ -168,7 +168,7 @@ def search(
     def look(*_: Any) -> Lines:
         return found_from(own[0], start)
 
-    with functions_kept():
+    with functions_kept(), random_numbers_kept():
         lines = with_probes(begin, program, sources, also, rng)
         if lines.note or not own[0].wrong:
             return lines

@@ -21,7 +21,7 @@ from backprop.arrays import Array
 from backprop.check.evidence import FEWEST_CALLS, gather
 from backprop.check.failures import UserError, user_error
 from backprop.check.lines.events import array_of, probes
-from backprop.check.lines.program import Program
+from backprop.check.lines.program import Program, random_numbers_kept
 from backprop.check.lines.result import Lines
 from backprop.check.lines.rounds import Rounds
 from backprop.check.lines.trace import Step
@@ -203,7 +203,7 @@ def _judged(
     A right script is compared along directions through all variables, in few runs. Of a wrong one most variables are
     wrong: the search for the lines compares each. Where that sees nothing, the thorough check has the word.
     """
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), random_numbers_kept():
         structure, x = structure_of(script.base, what="script")
         check = _verdicts(script, structure, x, min(calls, _IF_RIGHT), rng)
         if check.verdict == "right":
