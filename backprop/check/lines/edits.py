@@ -72,12 +72,20 @@ class _Editor(Expressions, ast.NodeTransformer):
     ) -> None:
         super().__init__(path)
         self.scopes, self.wanted, self.shapes = scopes, wanted, shapes
+        self.loops = 0
 
     def of(self, tree: ast.Module) -> ast.Module:
-        """The tree with edits."""
+        """The tree with edits, without functions and classes in which nothing is changed."""
         self.context = context_of(tree)
-        changed: ast.Module = self.visit(tree)
-        return changed
+        kept = []
+        for one in tree.body:
+            before = len(self.edits), self.loops
+            changed = self.visit(one)
+            is_definition = isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            if not is_definition or (len(self.edits), self.loops) != before:
+                kept.append(changed)
+        tree.body = kept
+        return tree
 
     # Statements ------------------------------------------------------------------------------------------
 
@@ -158,6 +166,7 @@ class _Editor(Expressions, ast.NodeTransformer):
 
     def visit_While(self, node: ast.While) -> ast.stmt:
         """A loop that may not end is counted."""
+        self.loops += 1
         node.body.insert(0, located(ast.Expr(ast.Call(ast.Name(TURN, ast.Load()), [], [])), node))
         return node
 

@@ -52,7 +52,8 @@ def instrumented(
     sites, old, new = dict[int, Site](), dict[Key, set[bytes]](), dict[Key, CodeType]()
     own = [each for one in wanted for each in _own_functions(one)]
     # A cell of a notebook counts as a file of its own.
-    for path in dict.fromkeys(each.__code__.co_filename for each in own):
+    paths = dict.fromkeys(each.__code__.co_filename for each in own)
+    for path in paths:
         with contextlib.suppress(SyntaxError):  # such as a notebook's cell with a magic command
             found = _with_probes("".join(linecache.getlines(path)), path, instrument)
             old, new, sites = old | found[0], new | found[1], sites | found[2]
@@ -71,7 +72,7 @@ def instrumented(
     try:
         # Closures and functions in containers are found as well; those that are frozen are not among the objects.
         for each in [*own, *(_kept or _functions())]:
-            if _key(each.__code__) in new:
+            if each.__code__.co_filename in paths and _key(each.__code__) in new:
                 code = new[_key(each.__code__)]
                 is_same = each.__code__.co_freevars == code.co_freevars
                 if each.__code__ is not code and is_same and _is_what_runs(each, old):
