@@ -116,7 +116,7 @@ SAMPLE = [
 ]
 
 
-@pytest.mark.parametrize("case", part(SAMPLE, 2), ids=str)
+@pytest.mark.parametrize("case", part(SAMPLE, 4), ids=str)
 def test_the_planted_line_is_the_only_one_that_is_named(case, tmp_path):
     lines = suite.find(case, tmp_path)
     assert [line.line for line in lines] == case.planted
