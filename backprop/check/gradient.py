@@ -21,8 +21,9 @@ from backprop.check.evidence import gather, settings
 from backprop.check.kinds import Finding
 from backprop.check.leaves import read
 from backprop.check.lines import Lines
-from backprop.check.lines.find import program_of_gradient, search, with_lines
+from backprop.check.lines.find import program_of_gradient, with_lines
 from backprop.check.lines.program import Program
+from backprop.check.lines.steps import search
 from backprop.check.look import probe
 from backprop.check.numeric.directions import bounds_of, has_room
 from backprop.check.oracle import MAX_CALLS, Budget, FunctionOracle

@@ -19,8 +19,9 @@ from backprop.check.answers import read_answer
 from backprop.check.evidence import gather, settings
 from backprop.check.forms import Form, choose, forms_of_backward, whole
 from backprop.check.leaves import is_none
-from backprop.check.lines.find import search, with_lines
+from backprop.check.lines.find import with_lines
 from backprop.check.lines.program import Program
+from backprop.check.lines.steps import search
 from backprop.check.look import look_closer
 from backprop.check.numeric.directions import drawn
 from backprop.check.oracle import MAX_CALLS, Budget, FunctionOracle

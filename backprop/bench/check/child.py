@@ -24,7 +24,7 @@ from backprop.bench.check.target import call_target, load_target
 from backprop.bench.check.wire import PIPES_CLOSED, pack, unpack
 from backprop.check.failures import UserError, one_line, user_error
 from backprop.check.lines import Lines, Trace
-from backprop.check.lines.find import search
+from backprop.check.lines.steps import search
 from backprop.check.lines.tracing import trace
 from backprop.check.network.callables import adapted
 from backprop.check.network.layouts import Layout

@@ -72,6 +72,9 @@ def _beside(node: ast.expr) -> Iterator[ast.expr]:
 def _transposed(node: ast.expr, seen: Likeness, context: Context) -> Iterator[ast.expr]:
     if context.is_factor and (seen is None or len(seen[1]) == 2):
         yield ast.Attribute(node, "T", ast.Load())
+    elif context.is_factor and seen is not None and len(seen[1]) > 2 and seen[1][-1] == seen[1][-2]:
+        swapped = ast.Attribute(node, "swapaxes", ast.Load())
+        yield ast.Call(swapped, [ast.Constant(-1), ast.Constant(-2)], [])
 
 
 def _attribute(node: ast.Attribute, context: Context) -> Iterator[ast.expr]:
@@ -89,12 +92,16 @@ def _attribute(node: ast.Attribute, context: Context) -> Iterator[ast.expr]:
 
 def _subscript(node: ast.Subscript, context: Context) -> Iterator[ast.expr]:
     held: Any = context.scope.members.get(node.value.id, {}) if isinstance(node.value, ast.Name) else {}
+    if isinstance(node.slice, ast.Slice | ast.Tuple):
+        return
     if isinstance(node.slice, ast.Constant) and node.slice.value in held:
         for each in _alike(node.slice.value, held.items()):
             yield ast.Subscript(node.value, ast.Constant(each), ast.Load())
         yield from _transposed(node, held[node.slice.value], context)
-    elif not isinstance(node.slice, ast.Slice | ast.Tuple):
+    else:
         yield from _transposed(node, None, context)
+    if not context.is_index:
+        yield ast.BinOp(node, ast.Pow(), ast.Constant(2))
 
 
 def _slice(node: ast.Slice, _: Context) -> Iterator[ast.expr]:
@@ -181,7 +188,7 @@ def _constant(node: ast.Constant, context: Context) -> Iterator[ast.expr]:
                 if seen == NUMBER and name not in context.hidden:
                     yield ast.Name(name, ast.Load())
     elif isinstance(value, float):
-        new = [-value, 2 * value, value / 2, value**2, value + 1, value - 1, 1.0, 0.0]
+        new = [-value, 2 * value, value / 2, value * value, value + 1, value - 1, 1.0, 0.0]
         new += [1 / value, value**0.5] if value > 0 else []
     yield from (ast.Constant(each) for each in new)
 

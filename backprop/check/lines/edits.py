@@ -11,12 +11,12 @@ from __future__ import annotations
 import ast
 import contextlib
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from backprop.check.lines.context import context_of
+from backprop.check.lines.context import Context, context_of
 from backprop.check.lines.events import hooks
-from backprop.check.lines.exchange import instrumented
+from backprop.check.lines.exchange import Exchange
 from backprop.check.lines.expressions import ON, Edit, Expressions, is_on, located, written
 from backprop.check.lines.insertions import additions
 from backprop.check.lines.scopes import Place, Scope
@@ -33,24 +33,24 @@ Shapes = Mapping[tuple[str, int, str], tuple[int, ...]]
 
 @contextlib.contextmanager
 def edited(
-    sources: Sequence[Callable[..., Any]],
+    exchange: Exchange,
     scopes: Mapping[Place, Scope],
     wanted: Callable[[Place, tuple[int, ...]], bool],
     shapes: Shapes,
 ) -> Iterator[list[Edit]]:
-    """While it lasts, the code of functions has edits, which `switched_on` switches on; gives these.
+    """While it lasts, the code of a program has edits, which `switched_on` switches on; gives these.
 
     wanted: whether a statement is edited, by its place and its lines.
     """
     edits: list[Edit] = []
 
-    def with_edits(source: str, path: str) -> tuple[ast.Module, dict[int, Site]]:
-        editor = _Editor(path, scopes, wanted, shapes)
-        tree = editor.of(ast.parse(source))
+    def with_edits(tree: ast.Module, path: str, whole: str) -> tuple[ast.Module, dict[int, Site]]:
+        editor = _Editor(path, context_of(ast.parse(whole)), scopes, wanted, shapes)
+        changed = editor.visit(tree)
         edits.extend(editor.edits)
-        return tree, {}
+        return changed, {}
 
-    with instrumented((), sources, with_edits), hooks({ON: -1, TURN: lambda: None}):
+    with hooks({ON: -1, TURN: lambda: None}), exchange(with_edits):
         yield edits
 
 
@@ -61,31 +61,18 @@ def switched_on(edit: Edit) -> contextlib.AbstractContextManager[None]:
 
 
 class _Editor(Expressions, ast.NodeTransformer):
-    """Puts the edits into the statements of functions."""
+    """Puts the edits into statements."""
 
     def __init__(
         self,
         path: str,
+        context: Context,
         scopes: Mapping[Place, Scope],
         wanted: Callable[[Place, tuple[int, ...]], bool],
         shapes: Shapes,
     ) -> None:
-        super().__init__(path)
+        super().__init__(path, context)
         self.scopes, self.wanted, self.shapes = scopes, wanted, shapes
-        self.loops = 0
-
-    def of(self, tree: ast.Module) -> ast.Module:
-        """The tree with edits, without functions and classes in which nothing is changed."""
-        self.context = context_of(tree)
-        kept = []
-        for one in tree.body:
-            before = len(self.edits), self.loops
-            changed = self.visit(one)
-            is_definition = isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-            if not is_definition or (len(self.edits), self.loops) != before:
-                kept.append(changed)
-        tree.body = kept
-        return tree
 
     # Statements ------------------------------------------------------------------------------------------
 
@@ -166,7 +153,6 @@ class _Editor(Expressions, ast.NodeTransformer):
 
     def visit_While(self, node: ast.While) -> ast.stmt:
         """A loop that may not end is counted."""
-        self.loops += 1
         node.body.insert(0, located(ast.Expr(ast.Call(ast.Name(TURN, ast.Load()), [], [])), node))
         return node
 

@@ -28,8 +28,11 @@ class NoSourceError(CheckError):
     """A function into which no probes can be put."""
 
 
-Instrument = Callable[[str, str], tuple[ast.Module, dict[int, Site]]]
-"""From a source and its path to its syntax tree with probes put in, and the sites of these."""
+Instrument = Callable[[ast.Module, str, str], tuple[ast.Module, dict[int, Site]]]
+"""From the tree of a source, its path, and all of the code that it is a part of, such as the other cells of a
+notebook, to the tree with probes put in, and the sites of these."""
+Exchange = Callable[[Instrument], contextlib.AbstractContextManager[Mapping[int, Site]]]
+"""Runs the code of a program, while it lasts, as an instrument changes it; gives the sites of the probes."""
 
 
 @contextlib.contextmanager
@@ -111,8 +114,8 @@ def _is_what_runs(function: FunctionType, codes: Mapping[Key, set[bytes]]) -> bo
     return is_same or (loader == "AssertionRewritingHook" and function.__name__ != "<lambda>")
 
 
-Key = tuple[str, str, int]
-"""A function's code: its file, its name and its first line."""
+Key = tuple[str, str, int, int]
+"""A function's code: its file, its name, its first line; and of a lambda its column, as a line may hold several."""
 
 
 @functools.lru_cache(maxsize=16)
@@ -120,7 +123,7 @@ def _with_probes(
     source: str, path: str, instrument: Instrument
 ) -> tuple[dict[Key, set[bytes]], dict[Key, CodeType], dict[int, Site]]:
     """The code of a file's functions, the same with probes, and the sites of these."""
-    tree, sites = instrument(source, path)
+    tree, sites = instrument(ast.parse(source), path, source)
     return _as_written(source, path), _codes(compile(tree, path, "exec")), sites
 
 
@@ -180,7 +183,8 @@ def _lies_in(folder: Path, module: ModuleType | None) -> bool:
 
 
 def _key(code: CodeType) -> Key:
-    return code.co_filename, code.co_qualname, code.co_firstlineno
+    columns = [first for _, _, first, _ in code.co_positions() if first] if code.co_name == "<lambda>" else []
+    return code.co_filename, code.co_qualname, code.co_firstlineno, min(columns, default=0)
 
 
 def _codes(code: CodeType) -> dict[Key, CodeType]:

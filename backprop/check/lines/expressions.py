@@ -13,7 +13,7 @@ from backprop.check.lines.alternatives import alternatives, names
 from backprop.check.lines.calls import PRODUCTS
 from backprop.check.lines.context import Context
 from backprop.check.lines.insertions import insertions
-from backprop.check.lines.scopes import Place, Scope
+from backprop.check.lines.scopes import Place
 
 ON = "__backprop_on__"
 _NUMBERS = itertools.count()
@@ -52,12 +52,12 @@ class Expressions:
     place, lines: of the statement. context: of its expressions. edits: all that were put in.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, context: Context) -> None:
         self.path = path
         self.place: Place = (path, 0, 0)
         self.lines: tuple[int, ...] = ()
         self.edits: list[Edit] = []
-        self.context = Context(Scope())
+        self.context = context
 
     def edited(self, node: ast.expr, **changes: Any) -> ast.expr:
         """An expression with its edits and those of its parts; changes: of the context."""

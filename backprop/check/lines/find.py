@@ -6,32 +6,27 @@ print(lines)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.blas import limited_to
 from backprop.check.answers import value_and_gradient
 from backprop.check.calls import step_of, with_point
 from backprop.check.kinds import Finding, found
-from backprop.check.lines.exchange import functions_kept, instrumented
 from backprop.check.lines.explain import MENDED
-from backprop.check.lines.program import Outcome, Program, random_numbers_kept
+from backprop.check.lines.program import Program
 from backprop.check.lines.result import Line, Lines
-from backprop.check.lines.rounds import NO_LINE, Rounds
-from backprop.check.lines.sites import Site
+from backprop.check.lines.steps import search
 from backprop.check.oracle import Budget, OutOfCalls
 from backprop.check.points import Structure, structure_of
 from backprop.check.result import GradientCheck
 from backprop.check.trees import copied
-from backprop.errors import CheckError
 
-MAX_CALLS, _MOST_RUNS = 4000, 2000
-"""The most calls of a search; and the most beside those with edits: with more of these more lines are named, and a
-smaller share of them are wrong."""
+MAX_CALLS = 4000
+"""The most calls of a search."""
 
 
 def find_lines(
@@ -149,96 +144,3 @@ def _named(finding: Finding, lines: Lines) -> Finding:
     if finding.kind != "unknown" and not is_of_ties:
         return finding
     return found(own[0].kind, finding.tensor, f"Line {own[0].line}: {own[0].message}", "likely")
-
-
-def search(
-    program: Program,
-    sources: Sequence[Callable[..., Any]],
-    also: Sequence[Callable[..., Any]] = (),
-    rng: np.random.Generator | None = None,
-) -> Lines:
-    """Put probes into the sources, and into `also` where that can be; look for the wrong lines of the program."""
-    own, start = list[Rounds](), program.budget.used
-
-    def begin(sites: Mapping[int, Site], rng: np.random.Generator) -> Lines:
-        own.append(Rounds(program, begun(program, sites), sites, rng))
-        own[0].begin()
-        return Lines(())
-
-    def look(*_: Any) -> Lines:
-        return found_from(own[0], start)
-
-    with functions_kept(), random_numbers_kept():
-        lines = with_probes(begin, program, sources, also, rng)
-        if lines.note or not own[0].wrong:
-            return lines
-        before, given = program.budget.used, program.budget.limit
-        own[0].mend([*sources, *also])
-        program.budget.limit = min(given, start + _MOST_RUNS + program.budget.used - before)
-        lines = with_probes(look, program, sources, also, rng)
-    if lines.note == too_few(program) and program.budget.limit < given:
-        lines = replace(
-            lines, note=f"The search ended after {lines.calls} calls: there may be several mistakes."
-        )
-    program.budget.limit = given
-    return lines
-
-
-def with_probes(
-    look: Callable[[Mapping[int, Site], np.random.Generator], Lines],
-    program: Program,
-    sources: Sequence[Callable[..., Any]],
-    also: Sequence[Callable[..., Any]],
-    rng: np.random.Generator | None,
-) -> Lines:
-    """What `look` finds while there are probes in the sources; why nothing can be found, as a note."""
-    if any(leaf.is_complex for leaf in program.structure.leaves):
-        return Lines(
-            (), note="The point has complex numbers; expected real ones, to look for the wrong line."
-        )
-    start = program.budget.used
-    try:
-        with limited_to(1), instrumented(sources, also) as sites:
-            return look(sites, np.random.default_rng(0) if rng is None else rng)
-    except CheckError as error:
-        return Lines((), note=str(error), calls=program.budget.used - start)
-    except OutOfCalls:
-        return Lines((), note=too_few(program), calls=program.budget.used - start)
-
-
-def too_few(program: Program) -> str:
-    """Why a search has no end."""
-    limit = program.budget.limit
-    return f"All calls of max_calls, {limit}, are used; expected more, to end the search for the wrong line."
-
-
-def found_from(rounds: Rounds, start: int) -> Lines:
-    """The wrong lines that the rounds find; start: the calls that were used before them."""
-    program = rounds.truth.program
-    rounds.run()
-    placed = {name for line in rounds.lines for name in line.tensors}
-    unplaced = tuple(name for name in rounds.wrong if name not in placed)
-    note = too_few(program) if rounds.is_stopped else ""
-    return Lines(tuple(rounds.lines), rounds.wrong, unplaced, note, program.budget.used - start)
-
-
-def begun(program: Program, sites: Mapping[int, Site]) -> Outcome:
-    """The run without any change, with all events; raises `CheckError` where there is nothing to search."""
-    if program.prepare is not None:
-        program.prepare(program, sites)
-    program.widen()
-    base, again = program.run(wanted=None), program.run()
-    if base is None or again is None:
-        raise CheckError(
-            f"{program.refused}; expected (loss, gradients) with a finite loss, to find the line."
-        )
-    if not base.values:
-        raise CheckError(NO_LINE)
-    if abs(again.loss - base.loss) > _EQUAL * abs(base.loss):
-        seen = f"Equal calls gave the losses {base.loss:.10g} and {again.loss:.10g}"
-        raise CheckError(f"{seen}; expected one loss, to look for the wrong line.")
-    return base
-
-
-_EQUAL = 1e-9
-"""Of the loss: what rounding may change between equal calls."""

@@ -24,13 +24,15 @@ _NO_VALUES = {"shape", "ndim", "size", "dtype"}
 _NUMBERS = itertools.count()
 
 
-def instrument(source: str, path: str) -> tuple[ast.Module, dict[int, Site]]:
-    """The tree of a source with its probes, and their sites by number; no two sites have the same number."""
+def instrument(tree: ast.Module, path: str, whole: str) -> tuple[ast.Module, dict[int, Site]]:
+    """The tree of a source with its probes, and their sites by number; no two sites have the same number.
+
+    whole: the code that the source is a part of.
+    """
     sites: dict[int, Site] = {}
-    tree = ast.parse(source)
     modules = {
         (alias.asname or alias.name).split(".")[0]
-        for node in ast.walk(tree)
+        for node in ast.walk(ast.parse(whole))
         if isinstance(node, ast.Import)
         for alias in node.names
     }

@@ -1,15 +1,16 @@
-"""Scopes: the variables of the user's functions, at the first run of each of their statements."""
+"""Scopes: the variables of the user's code, at the first run of each of its statements."""
 
 from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 from backprop.check.lines.events import hooks
-from backprop.check.lines.exchange import instrumented
+from backprop.check.lines.exchange import Exchange
 from backprop.check.lines.sites import Site
 
 SCOPE = "__backprop_scope__"
@@ -29,17 +30,21 @@ class Scope:
     members: Mapping[str, Mapping[Any, Likeness]] = field(default_factory=dict)
 
 
-def scopes_of(sources: Sequence[Callable[..., Any]], run: Callable[[], Any]) -> dict[Place, Scope]:
+def scopes_of(exchange: Exchange, run: Callable[[], Any]) -> dict[Place, Scope]:
     """The scopes of the statements that run."""
     found: dict[Place, Scope] = {}
 
     def seen(path: str, line: int, column: int, variables: Mapping[str, Any]) -> None:
         if (path, line, column) not in found:
-            own = {name: value for name, value in variables.items() if not name.startswith("__")}
+            own = {
+                name: value
+                for name, value in variables.items()
+                if not (name.startswith("__") or isinstance(value, ModuleType))
+            }
             alike = {name: likeness(value) for name, value in own.items()}
             found[path, line, column] = Scope(alike, {name: _members(value) for name, value in own.items()})
 
-    with instrumented((), sources, _with_scopes), hooks({SCOPE: seen}):
+    with hooks({SCOPE: seen}), exchange(_with_scopes):
         run()
     return found
 
@@ -74,32 +79,33 @@ def _members(value: Any) -> dict[Any, Likeness]:
     return {}
 
 
-def _with_scopes(source: str, path: str) -> tuple[ast.Module, dict[int, Site]]:
-    """The tree of a source that shows the variables before each statement of its functions."""
-    tree = _Scopes(path).visit(ast.parse(source))
-    return ast.fix_missing_locations(tree), {}
+def _with_scopes(tree: ast.Module, path: str, _: str) -> tuple[ast.Module, dict[int, Site]]:
+    """The tree of a source that shows the variables before each of its statements."""
+    return ast.fix_missing_locations(_Scopes(path).visit(tree)), {}
 
 
 class _Scopes(ast.NodeTransformer):
     def __init__(self, path: str) -> None:
-        self.path, self.is_inside = path, False
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
-        before, self.is_inside = self.is_inside, True
-        self.generic_visit(node)
-        self.is_inside = before
-        return node
+        self.path = path
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
         for name in ("body", "orelse", "finalbody"):
             body = getattr(node, name, None)
-            if self.is_inside and isinstance(body, list) and not isinstance(node, ast.ClassDef):
+            if isinstance(body, list) and not isinstance(node, ast.ClassDef):
                 setattr(node, name, [new for each in body for new in self._shown(each)])
         return node
 
     def _shown(self, node: ast.stmt) -> list[ast.stmt]:
-        if not isinstance(node, ast.stmt) or isinstance(node, ast.Global | ast.Nonlocal):
+        is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        # Nothing may stand before an import of the future.
+        is_future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        if (
+            not isinstance(node, ast.stmt)
+            or isinstance(node, ast.Global | ast.Nonlocal)
+            or is_text
+            or is_future
+        ):
             return [node]
         call = f"{SCOPE}({self.path!r}, {node.lineno}, {node.col_offset}, locals())"
         return [ast.copy_location(ast.parse(call).body[0], node), node]

@@ -43,14 +43,14 @@ def choice(
     if rank > 1:
         alike = [each for each in alike if rank == 3 or not _is_derivative(each, search)] or suspects
         if number is None:
-            is_said = bool(found) and (rank == 3 or _says_why(line for _, line in found.values()))
+            is_said = bool(found) and (rank == 3 or says_why(line for _, line in found.values()))
         else:
             is_said = rank == 3 or any(at[number] is each for each in alike)
         return None if is_said else alike[-1], number
     if rank == 1 and len(found) == 1:
         return None, number
     end = min((search.order.get(event, np.inf) for event, _ in found.values()), default=np.inf)
-    earlier = (e for e in alike if _order(e, search) < end and not _is_own_derivative(e, search))
+    earlier = (e for e in alike if _last(e, search) < end and not _is_own_derivative(e, search))
     return next(earlier, None if number is not None else suspects[0]), number
 
 
@@ -64,7 +64,7 @@ def inside(edit: Edit, search: Search) -> list[Group]:
     return [g for g in search.sides.backward if g.site.path == edit.place[0] and g.site.line in edit.lines]
 
 
-def _says_why(lines: Iterable[Line]) -> bool:
+def says_why(lines: Iterable[Line]) -> bool:
     """Whether none of the lines found by their values is a last resort: what is handed back, or solved for."""
     return not any(line.source.startswith("return") or line.should_be.startswith("a value") for line in lines)
 
@@ -84,6 +84,11 @@ def _is_of(edit: Edit, line: Line) -> bool:
 def _order(edit: Edit, search: Search) -> float:
     event = _event(edit, search)
     return np.inf if event is None else search.order[event]
+
+
+def _last(edit: Edit, search: Search) -> float:
+    """The last execution of what a statement assigns."""
+    return max((search.order[g.events[-1]] for g in _groups(edit, search)), default=np.inf)
 
 
 def _groups(edit: Edit, search: Search) -> list[Group]:

@@ -101,11 +101,11 @@ def switched(sources: Sequence[Callable[..., Any]], switches: Switches) -> Itera
         yield sites
 
 
-def _with_switches(source: str, path: str) -> tuple[ast.Module, dict[int, Site]]:
-    """The syntax tree of a source with its switches, and their sites."""
+def _with_switches(tree: ast.Module, path: str, _: str) -> tuple[ast.Module, dict[int, Site]]:
+    """The tree of a source with its switches, and their sites."""
     sites: dict[int, Site] = {}
-    tree: ast.Module = _Switches(path, sites).visit(ast.parse(source))
-    return ast.fix_missing_locations(tree), sites
+    changed: ast.Module = _Switches(path, sites).visit(tree)
+    return ast.fix_missing_locations(changed), sites
 
 
 class _Switches(ast.NodeTransformer):

@@ -6,6 +6,7 @@ import itertools
 import linecache
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.calls import step_of
 from backprop.check.lines.events import Event, put
-from backprop.check.lines.find import MAX_CALLS, begun, search, too_few, with_probes
+from backprop.check.lines.exchange import instrumented
+from backprop.check.lines.find import MAX_CALLS
 from backprop.check.lines.groups import Group
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site, stem
+from backprop.check.lines.steps import begun, search, too_few, with_probes
 from backprop.check.lines.trace import Mark, Step, Trace
 from backprop.check.lines.truth import Truth
 from backprop.check.oracle import Budget, OutOfCalls
@@ -61,7 +64,7 @@ def trace(
     program.added.clear()
     program.believed.clear()
     if lines.wrong or not lines.note:
-        lines = with_probes(look, program, sources, also, rng)
+        lines = with_probes(look, program, partial(instrumented, sources, also), rng)
     return Trace(tuple(steps), lines)
 
 

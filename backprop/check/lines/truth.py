@@ -126,8 +126,7 @@ class Truth:
 
     def is_wrong(self, name: str) -> bool:
         """Whether the gradient of a tensor differs from the loss's slope, along any direction, for two steps."""
-        got = self.base.gradient.get(name)
-        if got is None or not np.all(np.isfinite(got)):
+        if name not in self.base.gradient or not np.isfinite(self.size(self.base.gradient, (name,))):
             return True
         for j in range(DIRECTIONS):
             promised, true = self.along(self.base.gradient, (name,), j), self.slope((name,), j)
@@ -145,7 +144,12 @@ class Truth:
         gradient, names = {name: value.astype(np.float64)}, (name,)
         size = self.size(gradient, names)
         sides = [(self.along(gradient, names, j), self.slope(names, j)) for j in range(DIRECTIONS)]
-        return all(abs(got - true) <= self.slack(size, got, true) for got, true in sides)
+        is_close = all(abs(got - true) <= self.slack(size, got, true) for got, true in sides)
+        return is_close and bool(np.isfinite(size))  # the size of what overflows allows for anything
+
+    def is_flat(self, name: str) -> bool:
+        """Whether the loss does not depend on a tensor, as far as can be seen."""
+        return all(abs(self.slope((name,), j)) <= 10 * self.noise for j in range(DIRECTIONS))
 
     def off(self, name: str) -> Array:
         """How far the slopes of a tensor are off along each direction; NaN where its values cannot be compared."""

@@ -20,7 +20,8 @@ from backprop.check.answers import Answer, value_and_gradient
 from backprop.check.behaviour import Behaviour, observe
 from backprop.check.kinds import Finding
 from backprop.check.lines import Lines
-from backprop.check.lines.find import search, with_lines
+from backprop.check.lines.find import with_lines
+from backprop.check.lines.steps import search
 from backprop.check.network.diagnosis import Diagnosis, diagnose_network, shape_mistakes
 from backprop.check.network.layouts import Layout, orientation_of
 from backprop.check.network.lines import program_of_network

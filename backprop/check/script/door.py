@@ -32,7 +32,8 @@ def check_script(
     path: of a file.py or notebook.ipynb, whose top level computes the loss and, for any of its variables x, dL/dx,
     called dx, d_x, grad_x, x_grad or the like. Each is compared with the truth, that of an intermediate, too: the
     script runs again with x moved. Arrays of NumPy and tensors of PyTorch are taken.
-    Entries of dicts are variables, too: `grads["W1"]` is the gradient by `params["W1"]`, or by W1.
+    Parts of dicts, lists and objects are variables, too: `grads["W1"]` is the gradient by `params["W1"]`, or by W1,
+    and `net.dW1` that by `net.W1`. Of a loop that updates variables by their gradients, the first turn is checked.
     loss: the name of the variable that holds the loss, one number. trace: whether the value of each line of the
     backward pass is told, in `steps`.
     timeout_s: the longest that all runs may take together. memory_bytes: the most memory that the script may take.

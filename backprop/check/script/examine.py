@@ -21,27 +21,34 @@ from backprop.arrays import Array
 from backprop.check.evidence import FEWEST_CALLS, gather
 from backprop.check.failures import UserError, user_error
 from backprop.check.lines.events import array_of, probes
-from backprop.check.lines.program import Program, random_numbers_kept
+from backprop.check.lines.program import Program
 from backprop.check.lines.result import Lines
-from backprop.check.lines.rounds import Rounds
+from backprop.check.lines.sites import Site, stem
+from backprop.check.lines.steps import search_in, too_few
 from backprop.check.lines.trace import Step
 from backprop.check.lines.tracing import steps_of
+from backprop.check.lines.truth import DIRECTIONS, Truth
 from backprop.check.look import probe
 from backprop.check.oracle import Budget, FunctionOracle, OutOfCalls
 from backprop.check.points import Structure, structure_of
 from backprop.check.report import report
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
-from backprop.check.script.program import Code, Script, flat, seed_random
-from backprop.check.script.result import ScriptCheck, Variable
-from backprop.check.script.source import Cell, changed, run_cell, slices
-from backprop.check.script.variables import choose_values, gradients_by_name
-from backprop.check.words import describe
+from backprop.check.script.code import Code, changed, root_of, slices
+from backprop.check.script.program import Script, flat, seed_random
+from backprop.check.script.result import ScriptCheck, Variable, shown_place
+from backprop.check.script.source import Cell, run_cell
+from backprop.check.script.training import training_loops
+from backprop.check.script.variables import Chosen, choose_values, gradients_by_name, meant_otherwise
+from backprop.check.words import describe, listed
 from backprop.errors import CheckError, shown
 
 _IF_RIGHT, _THOROUGH, _MOST_CALLS = 300, 2000, 20_000
 """Runs that suffice for a right script, however many variables it has; of a thorough check; of a search for lines."""
 _IN_LOOP = (
     "The loss depends on gradients of earlier passes; for the wrong line check a script with a single pass."
+)
+_FIRST_TURN = (
+    "The loop{1} of {0} train{2}: what is checked is {3} first turn, with the loss and the gradients of it."
 )
 _SHARE = 0.4
 """Of the time that is left: for the search for lines, and for a thorough check."""
@@ -78,7 +85,8 @@ def examine(
         raise CheckError(
             f"{target} computes nothing that is called a gradient; expected dx, d_x, grad_x or x_grad beside x."
         )
-    script = _repeatable(code, names, blank, first, loss, dict(gradients), target)
+    code = code.with_parts(gradients.keys() - set(code.variables.values()), loss)
+    script = _script(code, names, blank, first, loss, gradients, target)
     rng = np.random.default_rng(0)
     begun, chosen = time.monotonic(), choose_values(script, rng)
     if not script.gradients:
@@ -93,8 +101,17 @@ def examine(
             f"A run of {target} from its first variable on takes {each_s:.2g} s, and a check takes some hundred; "
             f"expected a smaller problem, or a longer time limit than {seconds:g} s."
         )
-    check, found = _judged(script, calls, rng, chosen.is_loop)
-    notes = [*chosen.notes, found.note] if found.note else chosen.notes
+    check, found = _judged(script, calls, rng, chosen)
+    notes = []
+    if script.limits:
+        loops = [shown_place(*code.cell_of(each), target) for each in script.limits]
+        notes.append(
+            _FIRST_TURN.format(listed(loops), *(("s", "", "their") if len(loops) > 1 else ("", "s", "its")))
+        )
+        with probes(None):
+            value = float(np.reshape(script.run({})[0], ()))
+    notes += [*chosen.notes, found.note] if found.note else chosen.notes
+    notes += [each.evidence for each in check.findings if each.tensor is None]
     left_out = [f"{cell.name}, line {', '.join(map(str, cell.left_out))}" for cell in cells if cell.left_out]
     if left_out:
         notes.append(f"Lines for IPython alone are left out: {'; '.join(left_out)}.")
@@ -150,20 +167,30 @@ def _loss(values: Mapping[str, Any], loss: str, assigned: set[str]) -> float:
     return value
 
 
-def _repeatable(
+def _script(
     code: Code,
     names: dict[str, Any],
     blank: dict[str, Any],
     first: Mapping[str, Any],
     loss: str,
-    gradients: dict[str, str],
+    gradients: Mapping[str, str],
     target: str,
 ) -> Script:
-    """The fewest statements that give the same loss and gradients; raises where not even all of them do."""
+    """The fewest statements that give the same loss and gradients; raises where not even all of them do.
+
+    Of loops that train it is the first turn. first: the loss and the gradients that the script gave as it stands.
+    """
+    wanted = {loss, *map(root_of, gradients.values())}
+    few, more, all_ = (
+        Script(code, kept, names, loss, dict(gradients)) for kept in slices(code.statements, wanted)
+    )
+    loops = training_loops(more, blank)
     error: CheckError | UserError | None = None
-    for kept in slices(code.statements, {loss, *(each.partition("[")[0] for each in gradients.values())}):
+    if loops:
+        first = {}
+    for script in [all_, few, more, all_] if loops else [few, more, all_]:
+        script.limits = dict.fromkeys(loops, 1)
         try:
-            script = Script(code, kept, names, loss, gradients)
             script.start(blank)
             with probes(None):
                 own_loss, own = script.run({})
@@ -171,6 +198,9 @@ def _repeatable(
             error = user_error(raised, f"{target} could not be run a second time")
             continue
         pairs = {loss: own_loss, **{gradients[name]: each for name, each in own.items()}}
+        if not first:
+            first = pairs
+            continue
         differ = [name for name, again in pairs.items() if not _equal(again, first[name])]
         if not differ:
             return script
@@ -196,20 +226,25 @@ def _first_entry(value: Any) -> str:
 
 
 def _judged(
-    script: Script, calls: int, rng: np.random.Generator, is_loop: bool
+    script: Script, calls: int, rng: np.random.Generator, chosen: Chosen
 ) -> tuple[GradientCheck, Lines]:
     """The verdicts, and the wrong lines.
 
     A right script is compared along directions through all variables, in few runs. Of a wrong one most variables are
     wrong: the search for the lines compares each. Where that sees nothing, the thorough check has the word.
     """
-    with np.errstate(all="ignore"), random_numbers_kept():
+    with np.errstate(all="ignore"):
         structure, x = structure_of(script.base, what="script")
         check = _verdicts(script, structure, x, min(calls, _IF_RIGHT), rng)
         if check.verdict == "right":
             return check, Lines(())
+        if notes := meant_otherwise(script, rng):
+            chosen.notes += notes
+            return _judged(script, calls, rng, chosen)
         program = Program(script, structure, x, (), Budget(calls))
-        lines, tensors = (Lines((), note=_IN_LOOP), ()) if is_loop else _searched(program, script, check, rng)
+        lines, tensors = (
+            (Lines((), note=_IN_LOOP), ()) if chosen.is_loop else _searched(program, script, check, rng)
+        )
         if lines.wrong:
             return replace(check, tensors=tensors), lines
         return _verdicts(script, structure, x, min(calls, _THOROUGH), rng), lines
@@ -219,29 +254,25 @@ def _searched(
     program: Program, script: Script, check: GradientCheck, rng: np.random.Generator
 ) -> tuple[Lines, tuple[TensorCheck, ...]]:
     """The wrong lines of a script, and the verdicts that the search has come to."""
-    try:
-        program.widen()
-        base = program.run(wanted=None)
-        if base is None:
-            return Lines(()), ()
-        rounds = Rounds(program, base, script.code.sites, rng, script.events)
-        truth = rounds.truth
-        errors = {name: truth.error(name) for name in script.gradients}
-    except OutOfCalls:
-        return Lines((), note=_TOO_LONG), ()
-    rounds.run()
-    left = [name for name in rounds.wrong if not any(name in line.tensors for line in rounds.lines)]
-    note = _IN_TURN if program.believed and len(rounds.lines) > 1 else ""
-    if left:
-        nowhere = f"No line was found that makes {script.gradients[left[0]]} wrong."
-        note = _STOPPED if rounds.lines else nowhere
-    tensors = []
+    lines = search_in(program, script.exchanged, rng, script.events)
+    if not lines.wrong:
+        return lines, ()
+    note = _IN_TURN if program.believed and len(lines.lines) > 1 else ""
+    if lines.unplaced:
+        nowhere = f"No line was found that makes {script.gradients[lines.unplaced[0]]} wrong."
+        note = _STOPPED if lines.lines else nowhere
+    note = _TOO_LONG if lines.note == too_few(program) else note
+    unrepaired = replace(
+        program, repaired={}, added={}, believed={}, budget=Budget(1 + 2 * DIRECTIONS * len(check.tensors))
+    )
+    base = unrepaired.run()
+    assert base is not None
+    truth, tensors = Truth(unrepaired, base, np.random.default_rng(0)), []
     for one in check.tensors:
-        verdict: Verdict = "wrong" if one.name in rounds.wrong else "right"
-        seen = replace(one, verdict=verdict, error=errors[one.name], tolerance=truth.rtol, worst=())
-        tensors.append(seen)
-    note = _TOO_LONG if rounds.is_stopped else note
-    return Lines(tuple(rounds.lines), rounds.wrong, tuple(left), note), tuple(tensors)
+        verdict: Verdict = "wrong" if one.name in lines.wrong else "right"
+        error = truth.error(one.name)
+        tensors.append(replace(one, verdict=verdict, error=error, tolerance=truth.rtol, worst=()))
+    return replace(lines, note=note), tuple(tensors)
 
 
 _TOO_LONG = "The search for lines was not ended in time; expected a longer time limit."
@@ -262,10 +293,15 @@ def _variables(script: Script, check: GradientCheck, found: Lines) -> list[Varia
     """All variables, in the order of the last lines of their gradients."""
     names, sites = script.code.variables, script.code.sites
     last = {names[site.number]: site for site in sites.values() if site.number in names}
-    last |= {each: last[each.partition("[")[0]] for each in script.gradients.values() if each not in last}
-    rows = []
-    for one in sorted(check.tensors, key=lambda each: last[script.gradients[each.name]].number):
-        site, because, kind = last[script.gradients[one.name]], None, ""
+    by_stem = {site.stem: site for site in sites.values() if site.name and site.role in ("value", "change")}
+    for each in script.gradients.values():
+        if each not in last and (
+            site := last.get(root_of(each)) if "['" in each else by_stem.get(stem(each))
+        ):
+            last[each] = site
+    nowhere, rows = Site(0, "", 0, 0, "value", "", ""), []
+    for one in sorted(check.tensors, key=lambda each: last.get(script.gradients[each.name], nowhere).number):
+        site, because, kind = last.get(script.gradients[one.name], nowhere), None, ""
         if found.wrong:
             because = next((k for k, line in enumerate(found.lines) if one.name in line.tensors), None)
         elif one.verdict == "wrong":

@@ -12,91 +12,82 @@ import ast
 import contextlib
 import io
 import random
-import re
 import sys
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.check.lines.events import Event, array_of, probes
+from backprop.check.lines.exchange import Instrument
 from backprop.check.lines.probes import instrument
-from backprop.check.lines.sites import AFTER, AT, INSIDE, Site
-from backprop.check.script.source import Cell
+from backprop.check.lines.sites import Site
+from backprop.check.script.code import APART, ENOUGH, HOOKS, SHIFT, Code, Place, place_of, shifts
 
-_SHIFT = "__backprop_shift__"
-_VARIABLE = re.compile(r"([^\W\d]\w*)(\['[^']*'\])?(\[.*)?", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Code:
-    """The statements of all cells, as they are and with probes. variables: by the number of a top-level site."""
-
-    statements: list[ast.stmt]
-    instrumented: list[ast.stmt]
-    sites: dict[int, Site]
-    variables: dict[int, str]
-
-    @staticmethod
-    def of(cells: Sequence[Cell]) -> Code:
-        """The code of cells, as one tree; each site has the name of its cell, and its line there."""
-        sources = [cell.source if cell.source.endswith("\n") else f"{cell.source}\n" for cell in cells]
-        starts = [1 + sum(each.count("\n") for each in sources[:k]) for k in range(len(sources))]
-        whole = "".join(sources)
-        tree, (instrumented, sites) = ast.parse(whole), instrument(whole, "")
-        kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-        inner = {
-            line
-            for node in ast.walk(tree)
-            if isinstance(node, kinds)
-            for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-        }
-        variables = {number: _variable(site) for number, site in sites.items() if site.line not in inner}
-        variables = {number: name for number, name in variables.items() if name}
-        for node in ast.walk(instrumented):
-            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-                continue
-            number = ast.literal_eval(node.args[0]) if node.func.id in _PROBES else None
-            if number in variables:
-                k = 2 if node.func.id == INSIDE and "[" in variables[number] else 1  # of an entry of a dict
-                node.args[k] = ast.Call(ast.Name(_SHIFT, ast.Load()), [node.args[0], node.args[k]], [])
-        for number, site in sites.items():
-            k = bisect_right(starts, site.line) - 1
-            sites[number] = replace(site, path=cells[k].name, line=site.line - starts[k] + 1)
-        return Code(tree.body, ast.fix_missing_locations(instrumented).body, sites, variables)
-
-
-_PROBES = (AT, AFTER, INSIDE)
-
-
-def _variable(site: Site) -> str:
-    """The variable that a site assigns, or changes entries of, maybe an entry of a dict; else nothing."""
-    match = _VARIABLE.fullmatch(site.name)
-    if not match or site.role not in ("value", "change") or (match[3] and site.role == "value"):
-        return ""
-    return match[1] + (match[2] or "")
+_DEEPEST, _MOST_PARTS = 3, 50
+"""Levels of objects, dicts and lists whose parts are variables, and parts of each."""
 
 
 def flat(names: Mapping[str, Any]) -> dict[str, Any]:
-    """The variables of a namespace, and the entries of its dicts as `grads['W1']`."""
-    dicts = {name: each for name, each in names.items() if type(each) is dict and not name.startswith("__")}
-    entries = {
-        (name, key): one for name, each in dicts.items() for key, one in each.items() if type(key) is str
-    }
-    return {**names, **{f"{name}[{key!r}]": one for (name, key), one in entries.items()}}
+    """The variables of a namespace, and the parts of them: `grads['W1']`, `net.W1`, `weights[0]`, `layers[0].W`."""
+    found = dict(names)
+    own = [(name, value) for name, value in names.items() if not name.startswith("__")]
+    for _ in range(_DEEPEST):
+        own = [each for name, value in own for each in _parts(name, value)]
+        found |= own
+    return found
+
+
+def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The parts of a dict, a list, or an object of a class of the user's."""
+    parts: list[tuple[str, Any]] = []
+    if type(value) is dict:
+        parts = [(f"{name}[{key!r}]", each) for key, each in value.items() if type(key) is str]
+    elif type(value) is list:
+        parts = [
+            (f"{name}[{k}]", each)
+            for k, each in enumerate(value)
+            if isinstance(each, np.ndarray) or vars_of(each)
+        ]
+    else:
+        parts = [(f"{name}.{key}", each) for key, each in vars_of(value).items()]
+    yield from parts[:_MOST_PARTS]
+
+
+def vars_of(value: Any) -> dict[str, Any]:
+    """The attributes of an object of a class of the user's; none of anything else."""
+    known = type(value).__module__.partition(".")[0]
+    is_other = isinstance(value, type | ModuleType) or callable(value) or known in sys.stdlib_module_names
+    return {} if is_other or known in ("numpy", "torch", "jax") else dict(getattr(value, "__dict__", {}))
+
+
+@dataclass(frozen=True)
+class _Running:
+    """What runs again and again: its code, and the variables before it.
+
+    copied: the variables that it reads; shared: those of their arrays that it does not change. random: the state of
+    the global random numbers, where it draws some.
+    """
+
+    code: Any
+    start: dict[str, Any]
+    copied: list[str]
+    shared: list[Any]
+    random: tuple[Any, ...]
 
 
 @dataclass
 class Script:
     """Statements of a script as a function of a point, {variable: array}, to (loss, {variable: gradient}).
 
-    names: the namespace, emptied first. gradients: what the gradient by each variable is called. events, base: which
-    value of a variable is the one that is moved, and what it is; to be set before the function is called.
+    names: the namespace, emptied first. gradients: what the gradient by each variable is called. limits: the most
+    turns of loops of the top level, by their place. events, base: which value of a variable is the one that is moved,
+    and what it is; to be set before the function is called.
     """
 
     code: Code
@@ -104,36 +95,61 @@ class Script:
     names: dict[str, Any]
     loss: str
     gradients: dict[str, str]
+    limits: dict[Place, int] = field(default_factory=dict)
     events: dict[str, Event] = field(default_factory=dict)
     base: dict[str, Array] = field(default_factory=dict)
     runs: int = 0
+    _reads: dict[str, Any] = field(default_factory=dict)
     _moves: Mapping[Event, Array] = field(default_factory=dict)
     _wide: DType | None = None
     _moved: set[int] = field(default_factory=set)
-    _counts: Counter[int] = field(default_factory=Counter)
-    _shared: list[Any] = field(default_factory=list)
-    _random: tuple[Any, ...] = ()
+    _counts: Counter[Any] = field(default_factory=Counter)
 
     def start(self, names: Mapping[str, Any]) -> None:
         """Run what comes before the first statement that assigns a variable that has a gradient, once and for all."""
+        self._blank, places = names, {place_of(each) for each in self.kept}
         sites = {number for number, name in self.code.variables.items() if name in self.gradients}
-        places = {(each.lineno, each.col_offset) for each in self.kept}
-        body = [each for each in self.code.instrumented if (each.lineno, each.col_offset) in places]
-        k = next((k for k, each in enumerate(body) if sites & _shifted(each)), len(body))
-        self._again = compile(ast.Module(body[k:], []), "", "exec")
-        read = {each.id for one in body[k:] for each in ast.walk(one) if isinstance(each, ast.Name)}
-        self._replace(names)
+        own = (each for each in self.code.probed if place_of(each) in places and sites & shifts(each))
+        self._first = min(map(place_of, own), default=None)
+        self._running = self._started(self.code.probed)
+
+    def _started(self, statements: list[ast.stmt]) -> _Running:
+        """The statements that are kept, ready to run; those before the first one that runs again have run.
+
+        Of these only functions and classes are those that are given.
+        """
+        places, first = {place_of(each) for each in self.kept}, self._first
+        before = {each for each in places if first is None or each < first}
+        begin = [s for s in self.code.statements if place_of(s) in before and not isinstance(s, APART)]
+        begin += [s for s in statements if place_of(s) in before and isinstance(s, APART)]
+        again = [each for each in statements if place_of(each) in places - before]
+        code = compile(ast.Module(again, []), "", "exec")
+        read = {each.id for one in again for each in ast.walk(one) if isinstance(each, ast.Name)}
+        self._replace(self._blank)
         seed_random()
         with probes(None), _by_hand():
-            exec(compile(ast.Module(body[:k], []), "", "exec"), self.names)
-        self._start, self._random = dict(self.names), _random_state()
-        self._copied = [name for name in self._start if name in read and name != _SHIFT]
-        own = [(self._start[name], _bytes(self._start[name])) for name in self._copied]
-        self._shared = [each for each, old in own if old is not None]
+            exec(compile(ast.Module(sorted(begin, key=place_of), []), "", "exec"), self.names)
+        start, state = dict(self.names), _random_state()
+        copied = [name for name in start if name in read and name not in HOOKS]
+        own = [(start[name], _bytes(start[name])) for name in copied]
+        self._running = _Running(code, start, copied, [each for each, old in own if old is not None], state)
         with probes(None):
             self.run({})
-        self._shared = [each for each, old in own if old is not None and _bytes(each) == old]
-        self._random = self._random if _random_state() != self._random else ()
+        shared = [each for each, old in own if old is not None and _bytes(each) == old]
+        return _Running(code, start, copied, shared, state if _random_state() != state else ())
+
+    @contextlib.contextmanager
+    def exchanged(self, new: Instrument) -> Iterator[Mapping[int, Site]]:
+        """While it lasts, what runs is the code as an instrument changes it; gives the sites of the probes."""
+        before = self._running
+        try:
+            if new is not instrument:
+                shifted = {site for site, _ in self.events.values()}
+                self._running = self._started(self.code.changed(new, shifted))
+            with probes(None):
+                yield self.code.sites
+        finally:
+            self._running = before
 
     def __call__(self, point: Mapping[str, Array]) -> tuple[Any, dict[str, Any]]:
         """The loss and the gradients where the variables are those of the point."""
@@ -148,35 +164,49 @@ class Script:
         self._moves, self._wide, self._counts = moves, wide, Counter()
         self.runs += 1
         self._moved = {number for number, _ in moves}
-        memo = {id(each): each for each in self._shared}
-        self._replace(self._start)
-        for name in self._copied:
+        running = self._running
+        memo = {id(each): each for each in running.shared}
+        self._replace(running.start)
+        for name in running.copied:
             with contextlib.suppress(Exception):  # of what cannot be copied, such as a module
-                self.names[name] = deepcopy(self._start[name], memo)
-        if self._random:
-            _set_random_state(self._random)
+                self.names[name] = _widened(deepcopy(running.start[name], memo), wide)
+        if running.random:
+            _set_random_state(running.random)
         with _by_hand():
-            exec(self._again, self.names)
-        names = flat(self.names)
-        gradients = {name: _plain(names.get(each)) for name, each in self.gradients.items()}
-        return _plain(names.get(self.loss)), gradients
+            exec(running.code, self.names)
+        gradients = {name: _plain(self._read(each)) for name, each in self.gradients.items()}
+        return _plain(self.names.get(self.loss)), gradients
+
+    def _read(self, name: str) -> Any:
+        """A variable, or a part of one; None where there is none."""
+        if name not in self._reads:
+            self._reads[name] = compile(name, "", "eval")
+        try:
+            return eval(self._reads[name], self.names)
+        except (NameError, LookupError, AttributeError, TypeError):
+            return None
 
     def _replace(self, names: Mapping[str, Any]) -> None:
         """Functions of the script keep their namespace: it is filled anew."""
         self.names.clear()
         self.names.update(names)
-        self.names[_SHIFT] = self._shift
+        self.names.update({SHIFT: self._shift, ENOUGH: self._enough})
+
+    def _enough(self, line: int, column: int) -> bool:
+        """Whether a loop of the top level has had all the turns that it is to have."""
+        place = line, column
+        self._counts[place] += 1
+        return self._counts[place] > self.limits.get(place, np.inf)
 
     def _shift(self, number: int, value: Any) -> Any:
         """A value as it is, or moved: a new one where it is made, the array itself where that was changed."""
+        is_new = self.code.sites[number].role == "value"
+        value = _widened(value, self._wide) if is_new else value
         array = array_of(value) if number in self._moved else None
         if array is None:
             return value
         event = number, self._counts[number]
         self._counts[number] += 1
-        is_new = self.code.sites[number].role == "value"
-        if self._wide is not None and is_new and array.ndim and event in self._moves:
-            value = value.double() if hasattr(value, "double") else value.astype(self._wide)
         move = self._moves.get(event, 0)
         if not np.any(move):
             return value
@@ -191,14 +221,12 @@ class Script:
         return value
 
 
-def _shifted(statement: ast.stmt) -> set[Any]:
-    """The numbers of the sites at which a statement of the instrumented code has a shift."""
-    calls = [each for each in ast.walk(statement) if isinstance(each, ast.Call)]
-    return {
-        ast.literal_eval(each.args[0])
-        for each in calls
-        if isinstance(each.func, ast.Name) and each.func.id == _SHIFT
-    }
+def _widened(value: Any, wide: DType | None) -> Any:
+    """An array or tensor in a wider dtype; anything else as it is."""
+    array = None if wide is None else array_of(value)
+    if array is None or not array.ndim or array.dtype.itemsize >= np.dtype(wide).itemsize:
+        return value
+    return value.double() if hasattr(value, "double") else value.astype(wide)
 
 
 def _bytes(value: Any) -> bytes | None:

@@ -106,7 +106,7 @@ class ScriptCheck:
         count = len(self.variables)
         wrong = sum(each.verdict == "wrong" for each in self.variables)
         if self.verdict == "wrong":
-            said = f"wrong in {wrong} of {count} gradients"
+            said = f"wrong in {wrong} of {count} gradients" if wrong else "wrong"
             if self.lines:
                 said += f", by {len(self.lines)} line{'s' * (len(self.lines) > 1)}"
             return f"{self.target} is {said}."
@@ -119,11 +119,17 @@ class ScriptCheck:
         yield columns if self.verdict == "wrong" else columns[:-1]
         for each in self.variables:
             error = "-" if each.error is None else small(each.error)
-            row = (each.name, each.gradient, _place(each.file, each.line, self.target), each.verdict, error)
+            row = (
+                each.name,
+                each.gradient,
+                shown_place(each.file, each.line, self.target),
+                each.verdict,
+                error,
+            )
             because = each.kind
             if each.because is not None:
                 line = self.lines[each.because]
-                because = _place(line.file, line.line, self.target)
+                because = shown_place(line.file, line.line, self.target)
             yield (*row, because) if self.verdict == "wrong" else row
 
     def _remarks(self) -> Iterator[str]:
@@ -133,7 +139,7 @@ class ScriptCheck:
         yield f"{self.loss_name} is {self.loss:.6g}. The script ran {self.calls} times from its first variable on."
 
 
-def _place(file: str, line: int, target: str) -> str:
+def shown_place(file: str, line: int, target: str) -> str:
     """`line 12`, or `cell 3, line 12`."""
     cell = file.removeprefix(target).removeprefix(", code ")
     return (f"{cell}, " if cell else "") + (f"line {line}" if line else "?")

@@ -1,4 +1,4 @@
-"""Sources: a script, or the code cells of a notebook, as cells; and the statements of them that gradients need."""
+"""Sources: a script, or the code cells of a notebook, as cells."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import linecache
 import re
 import tokenize
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,45 +86,3 @@ def run_cell(cell: Cell, names: dict[str, Any], what: str) -> None:
         exec(compile(cell.source, cell.name, "exec"), names)
     except BaseException as error:  # also SystemExit, and what else a user's code may raise
         raise user_error(error, f"{what} could not be run at {cell.name}") from error
-
-
-# The statements that some names need.
-
-
-def slices(statements: Sequence[ast.stmt], wanted: set[str]) -> Iterator[list[ast.stmt]]:
-    """The statements from which `wanted` follow: by assignments; by calls that may change arrays, too; and all.
-
-    What only prints, draws or compares need not run again. Whether a slice gives the same is for the caller to see.
-    """
-    for with_calls in (False, True):
-        needed, kept = set(wanted), list[ast.stmt]()
-        for statement in reversed(statements):
-            if changed(statement, with_calls) & needed:
-                kept.insert(0, statement)
-                needed |= {each.id for each in ast.walk(statement) if isinstance(each, ast.Name)}
-        yield kept
-    yield list(statements)
-
-
-def changed(statement: ast.stmt, with_calls: bool = False) -> set[str]:
-    """The names that a statement assigns, or whose entries it does; `with_calls`: also what a call may change."""
-    found = set()
-    for node in ast.walk(statement):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.alias):
-            found.add((node.asname or node.name).split(".")[0])
-        elif isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
-            found.add(_root(node))
-        elif with_calls and isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            call = node.value
-            places = [call.func, *call.args[:1], *(each.value for each in call.keywords if each.arg == "out")]
-            found |= {_root(each) for each in places}
-    return found - {""}
-
-
-def _root(node: ast.expr) -> str:
-    """The variable of which an expression reads or changes a part: `x` of `x.grad[0]` and of `x.sort()`."""
-    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else ""

@@ -141,6 +141,13 @@ def test_every_door_names_the_line(name):
     assert line.message in check.lines.annotations
 
 
+def test_of_several_lambdas_in_one_line_each_is_searched_by_itself():
+    first, last, cube = lambda x: 2 * x, lambda x: np.sum(x**3), lambda x: x**2  # a slip, twice
+    for gradient in (first, cube):
+        (line,) = backprop.check_gradient(last, gradient, X).lines
+        assert line.text == ("2 * x" if gradient is first else "x ** 2")
+
+
 ASSERTS = {
     "assert_gradient": lambda: assert_gradient(loss, gradient, POINT),
     "assert_step": lambda: assert_step(step, POINT),

@@ -83,7 +83,7 @@ def test_in_the_exercise_the_three_lines_are_named_and_every_wrong_gradient_is_p
     assert because["logprobs"] is None
     assert [because[name] for name in ("total", "logits", "hpre", "gain", "diff2", "C")] == [0, 0, 1, 1, 2, 2]
     text = str(dataclasses.replace(found, target="exercise.ipynb"))
-    assert "7.6e-01  cell 5, line 8\n" in text
+    assert "3.4e-01  cell 5, line 8\n" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -201,8 +201,18 @@ WRONG_ONES = {
         SCRIPT.replace("dW = ", "grads = {'h': dh}\ngrads['W'] = 2 * "),
         "grads['W'] = 2 * x.T @ (dh * (1 - h**2))",
     ),
+    "a sum over all axes": (
+        SCRIPT.replace("x @ W)", "x @ W + b)").replace("h = ", "b = np.zeros(2)\nh = ", 1)
+        + "db = (dh * (1 - h**2)).sum()\n",
+        "db = (dh * (1 - h**2)).sum()",
+    ),
     "in a change": (SCRIPT.replace("dh = 2 * h", "dh = 2 * h\ndh *= 2"), "dh *= 2"),
 }
+
+
+def test_an_edit_that_makes_a_script_right_is_said():
+    (line,) = check(FUNCTION.replace("(1 - y**2)", "(1 - y)"), "print(dW)").lines
+    assert line.message == "y should be y ** 2. With that W is right."
 
 
 @pytest.mark.parametrize(("source", "line"), WRONG_ONES.values(), ids=WRONG_ONES)
@@ -210,6 +220,53 @@ def test_a_wrong_script_is_told_with_its_line(source, line):
     found = check(source)
     assert found.verdict == "wrong"
     assert named(found) == [line]
+
+
+MEANT = {
+    "a factor that follows later": (
+        SCRIPT.replace("np.sum(h**2)", "np.sum(h**2) / 4").replace("dW = x.T @ ", "dW = x.T / 4 @ "),
+        "dh is 4 · dL/d(h)",
+    ),
+    "a mask in place": (
+        SCRIPT.replace("np.tanh(x @ W)", "np.maximum(x @ W, 0)")
+        .replace("dh = 2 * h", "dh = 2 * h + 1\ndh[h <= 0] = 0")
+        .replace("(h**2)", "(h**2 + h)")
+        .replace("(dh * (1 - h**2))", "dh"),
+        "dh is not dL/d(h)",
+    ),
+}
+"""What is no derivative by its name, and the start of what is said of it."""
+
+
+@pytest.mark.parametrize(("source", "said"), MEANT.values(), ids=MEANT)
+def test_what_right_gradients_are_computed_from_may_have_a_meaning_of_its_own(source, said):
+    found = check(source)
+    assert found.ok
+    assert found.notes[0].startswith(said)
+    assert [each.name for each in found.variables] == ["W"]
+
+
+RECURRENCE = """import numpy as np
+rng = np.random.default_rng(0)
+x, W, h = rng.standard_normal((3, 2)), rng.standard_normal((2, 2)), np.zeros(2)
+hs = [h]
+for t in range(3):
+    h = np.tanh(x[t] + W @ h)
+    hs.append(h)
+loss = np.sum(h**2)
+dh, dW = 2 * h, np.zeros((2, 2))
+for t in (2, 1, 0):
+    dz = dh * (1 - hs[t + 1] ** 2)
+    dW += np.outer(dz, hs[t])
+    dh = W.T @ dz
+"""
+
+
+def test_the_last_value_of_a_gradient_over_time_belongs_to_the_first_value_of_its_variable():
+    assert check(RECURRENCE).ok
+    wrong = check(RECURRENCE.replace("dh = W.T", "dh = W"))
+    assert named(wrong) == ["dh = W @ dz"]
+    assert {each.name for each in wrong.variables} == {"h", "W"}
 
 
 IN_DICTS = """import numpy as np
@@ -234,6 +291,68 @@ def test_parameters_and_gradients_may_be_entries_of_dicts(right, slip):
     assert {each.name for each in found.variables} == {"params['W']", "params['V']", "params['b']"}
     assert found.ok is (not slip)
     assert [slip in line for line in named(found)] == [True] * bool(slip)
+
+
+IN_OBJECTS = """import numpy as np
+class Layer:
+    def __init__(self, i, o, rng):
+        self.W = rng.standard_normal((i, o))
+    def forward(self, x):
+        self.x, self.y = x, np.tanh(x @ self.W)
+        return self.y
+    def backward(self, dy):
+        dz = dy * (1 - self.y**2)
+        self.dW = self.x.T @ dz
+        return dz @ self.W.T
+rng = np.random.default_rng(0)
+x = rng.standard_normal((4, 3))
+one, two = Layer(3, 3, rng), Layer(3, 2, rng)
+for epoch in range(3):
+    loss = np.sum(two.forward(one.forward(x)) ** 2)
+    one.backward(two.backward(2 * two.y))
+    for layer in (one, two):
+        layer.W -= 0.1 * layer.dW
+"""
+IN_LISTS = """import numpy as np
+rng = np.random.default_rng(0)
+x, weights = rng.standard_normal((4, 3)), [rng.standard_normal((3, 3)) for _ in range(2)]
+hs = [x]
+for W in weights:
+    hs.append(np.tanh(hs[-1] @ W))
+loss = np.sum(hs[-1] ** 2)
+grad_weights, dh = [None, None], 2 * hs[-1]
+for k in (1, 0):
+    dz = dh * (1 - hs[k + 1] ** 2)
+    grad_weights[k] = hs[k].T @ dz
+    dh = dz @ weights[k].T
+"""
+COMPUTED = IN_LISTS.replace(
+    "[rng.standard_normal((3, 3)) for _ in range(2)]",
+    "{}\nfor k in range(2):\n    weights['W' + str(k)] = rng.standard_normal((3, 3))",
+)
+COMPUTED = (
+    COMPUTED.replace("weights:", "weights.values():")
+    .replace("weights[k]", "weights['W' + str(k)]")
+    .replace("grad_weights['W'", "grad_weights['dW'")
+    .replace("[None, None]", "{}")
+)
+PARTS = {
+    "of objects": (IN_OBJECTS, {"one.W", "two.W"}, "dz = dy * (1 - self.y**2)"),
+    "of lists": (IN_LISTS, {"weights[0]", "weights[1]"}, "dz = dh * (1 - hs[k + 1] ** 2)"),
+    "of dicts with computed keys": (
+        COMPUTED,
+        {"weights['W0']", "weights['W1']"},
+        "dz = dh * (1 - hs[k + 1] ** 2)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "names", "line"), PARTS.values(), ids=PARTS)
+def test_parts_are_variables(source, names, line):
+    right, wrong = check(source), check(source.replace(line, line.replace("1 - ", "")))
+    assert right.ok
+    assert {each.name for each in right.variables} == names
+    assert named(wrong) == [line.replace("1 - ", "")]
 
 
 def test_the_trace_tells_what_each_line_of_a_script_is():
@@ -282,11 +401,41 @@ def test_what_has_no_gradient_yet_is_listed_and_what_the_loss_does_not_depend_on
     assert found.notes == ("dz is not compared: loss depends on no value of z.",)
 
 
-def test_of_a_loop_that_trains_the_verdict_is_given_without_a_line():
-    found = check(LOOP.replace("(1 - h**2)", "(1 - h)"))
-    assert found.verdict == "wrong"
-    assert found.lines == ()
-    assert any("earlier passes" in note for note in found.notes)
+TRAINING = {
+    "a loop": (LOOP, 5),
+    "two loops": (LOOP.replace("for _ in range(3):", "for _ in range(3):\n  for _ in range(2):"), 6),
+    "a loop that is left": (LOOP + "    if loss < 0:\n        continue\n", 5),
+    "while": (LOOP.replace("for _ in range(3):", "k = 0\nwhile k < 3:\n    k += 1"), 6),
+}
+"""Scripts that train, and the line of their loop."""
+
+
+@pytest.mark.parametrize(("source", "line"), TRAINING.values(), ids=TRAINING)
+def test_of_a_loop_that_trains_the_first_turn_is_checked_and_that_is_said(source, line):
+    right, wrong = check(source), check(source.replace("(1 - h**2)", "(1 - h)"))
+    assert right.ok
+    assert named(wrong) == ["dW = x.T @ (dh * (1 - h))"]
+    assert right.loss == wrong.loss == pytest.approx(check(SCRIPT).loss)
+    assert f"line {line}" in right.notes[0]
+    assert "first turn" in right.notes[0]
+
+
+SAMPLES = """import numpy as np
+rng = np.random.default_rng(0)
+x, W = rng.standard_normal((4, 3)), rng.standard_normal(3)
+loss, dW = 0.0, np.zeros(3)
+for each in x:
+    h = np.tanh(each @ W)
+    loss += h**2 / 2
+    dh = h
+    dW += dh * (1 - h**2) * each
+"""
+
+
+def test_a_loop_that_sums_over_samples_is_no_training():
+    assert check(SAMPLES).notes == ()
+    assert check(SAMPLES).ok
+    assert named(check(SAMPLES.replace("(1 - h**2)", "(1 - h)"))) == ["dW += dh * (1 - h) * each"]
 
 
 def test_lines_for_ipython_alone_are_left_out_and_told(tmp_path):
@@ -324,6 +473,16 @@ def test_a_gradient_is_known_by_its_name(names, expected):
         )
         == expected
     )
+
+
+RANDOM = SCRIPT.replace("dh = ", "dh = (1 + (calls.append(1) or len(calls) > 9 and len(calls))) * ")
+
+
+def test_a_gradient_that_differs_between_equal_runs_is_told(monkeypatch):
+    monkeypatch.setattr(builtins, "calls", [], raising=False)
+    found = check(RANDOM)
+    assert found.verdict == "wrong"
+    assert any("equal calls" in note.lower() for note in found.notes)
 
 
 # What cannot be checked --------------------------------------------------------------------------------------
