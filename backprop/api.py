@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from backprop.errors import DtypeError
 from backprop.network import Network
 from backprop.overflow import check_finite
 from backprop.parameters import Parameters
@@ -34,22 +33,13 @@ def gradient(
     instead, and the errors of `Network.batch`, `Network.check_parameters` and `Parameters.from_mapping` for arguments
     that do not fit.
     """
-    chosen = find_strategy(strategy) if isinstance(strategy, str) else strategy
-    if isinstance(params, Mapping) and not isinstance(params, Parameters):
-        params = _from_mapping(network, params)
-    network.check_parameters(params)
-    batch = network.batch(inputs, labels, params.dtype)
-    chosen.check_supported(network, params.dtype)
-    plan = chosen.prepare(network, len(batch.inputs), params.dtype)
+    chosen = strategy if isinstance(strategy, Strategy) else find_strategy(str(strategy))
+    own: Parameters = Parameters.of(network.layout, params)
+    network.check_parameters(own)
+    batch = network.batch(inputs, labels, own.dtype)
+    chosen.check_supported(network, own.dtype)
+    plan = chosen.prepare(network, len(batch.inputs), own.dtype)
     with np.errstate(all="ignore"):  # what overflows is found below, and in words
-        loss, gradient = chosen.value_and_gradient(plan, params, batch)
-    check_finite(chosen.name, network, params, batch, ValueAndGradient(loss, gradient))
+        loss, gradient = chosen.value_and_gradient(plan, own, batch)
+    check_finite(chosen.name, network, own, batch, ValueAndGradient(loss, gradient))
     return ValueAndGradient(loss, gradient if gradient.vector.flags.writeable else gradient.copy())
-
-
-def _from_mapping(network: Network, tensors: Mapping[str, ArrayLike]) -> Parameters:
-    """Arrays by name as parameters, in the dtype that they share."""
-    dtypes = list(dict.fromkeys(np.asarray(tensor).dtype for tensor in tensors.values()))
-    if len(dtypes) > 1:
-        raise DtypeError(f"The parameters are of {' and '.join(map(str, dtypes))}; expected one dtype.")
-    return Parameters.from_mapping(network.layout, tensors, dtypes[0] if dtypes else np.float64)

@@ -7,9 +7,11 @@ exits with code 2; code that calls the library may catch `BackpropError` for all
 from __future__ import annotations
 
 import difflib
+import importlib
 import os
 import reprlib
 from collections.abc import Iterable
+from typing import Any
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
@@ -125,3 +127,18 @@ class OutputError(BackpropError, OSError):
 
 class RecordError(BackpropError, ValueError):
     """A results folder or a record in it that cannot be read."""
+
+
+class MissingPackageError(BackpropError, ImportError):
+    """A package that is not installed; the message names the extra that brings it."""
+
+
+def need(package: str, extra: str) -> Any:
+    """The imported package; raises `MissingPackageError` where it is not installed."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise MissingPackageError(
+            f"The package {package} is not installed; expected what `{install_line(extra)}` in the project's "
+            "folder brings."
+        ) from error

@@ -21,6 +21,7 @@ from backprop.errors import (
     DtypeError,
     NetworkError,
     NonFiniteError,
+    OptionError,
     ShapeError,
     shown,
 )
@@ -183,8 +184,11 @@ class Network(Chain):
     def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Parameters:
         """The values with which each layer begins: of a linear one, random weights and biases of zero.
 
-        The same generator state gives the same numbers in every dtype, up to rounding.
+        The same generator state gives the same numbers in every dtype, up to rounding. Raises `OptionError` for an
+        `rng` that is no generator.
         """
+        if not isinstance(rng, np.random.Generator):
+            raise OptionError(f"rng is {shown(rng)}; expected a generator, as np.random.default_rng(0) is.")
         params = Parameters.empty(self.layout, check_dtype(dtype))
         for layer, own in zip(self.layers, self.local(params), strict=True):
             values = layer.initial(rng)

@@ -46,8 +46,10 @@ def is_layers(text: str) -> bool:
 def with_name_read(text: str) -> str:
     """The text of the network that is known by this name; any other text as it is.
 
-    Raises `NetworkError` for a name that is nearly that of a known network.
+    Raises `NetworkError` for a name that is nearly that of a known network, and for what is no text.
     """
+    if not isinstance(text, str):
+        raise NetworkError(f"The network is {shown(text)}; expected a text such as 784-512-10.")
     near = difflib.get_close_matches(text.strip().casefold(), NETWORKS, n=1)
     if near and text.strip() not in NETWORKS:
         raise NetworkError(

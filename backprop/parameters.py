@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from backprop.arrays import Array, DType, aligned_empty, aligned_zeros
-from backprop.errors import ShapeError, UnknownNameError
+from backprop.errors import DtypeError, ShapeError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,19 @@ class Parameters(Mapping[str, Array]):
                 raise ShapeError(f"The parameter {name} has shape {tensor.shape}; expected {shape}.")
             parameters[name][...] = tensor
         return parameters
+
+    @classmethod
+    def of(cls, layout: Layout, params: Any) -> Any:
+        """Named tensors as parameters, in the dtype that they share; anything else as it is.
+
+        Raises the errors of `from_mapping`, and `DtypeError` for two dtypes.
+        """
+        if not isinstance(params, Mapping) or isinstance(params, cls):
+            return params
+        dtypes = list(dict.fromkeys(np.asarray(tensor).dtype for tensor in params.values()))
+        if len(dtypes) > 1:
+            raise DtypeError(f"The parameters are of {' and '.join(map(str, dtypes))}; expected one dtype.")
+        return cls.from_mapping(layout, params, dtypes[0] if dtypes else np.float64)
 
     def read_only(self) -> Parameters:
         """The same memory, in which this view cannot write."""

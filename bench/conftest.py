@@ -5,15 +5,13 @@ Without `--benchmark-only` nothing in this folder is collected: `pytest` runs th
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from backprop.bench.plugin import BUDGET, CELLS, CORES, DATA, FOLDER, RESULTS
+from backprop.bench.plugin import CELLS, LOOK
 
 if TYPE_CHECKING:
     from backprop.bench.quick_look import QuickLook
@@ -54,27 +52,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def run(request: pytest.FixtureRequest) -> Iterator[QuickLook]:
     """The run that all cells go into; its reports are written when the last cell is done."""
     from backprop.bench.files import lead_to
-    from backprop.bench.quick_look import QuickLook
     from backprop.bench.report import write_reports
     from backprop.errors import OutputError
 
-    config = request.config
-    folder = config.stash[FOLDER]
-    measuring = QuickLook(
-        folder=folder,
-        budget=config.stash[BUDGET],
-        threads=config.getoption("threads"),
-        cores=config.stash[CORES],
-        dataset=config.stash[DATA],
-        strategies=list(dict.fromkeys(strategy for strategy, _ in config.stash[CELLS])),
-        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-    )
+    measuring = request.config.stash[LOOK]
     try:
         with measuring:
-            if config.getoption("out") is None:
-                lead_to(folder)
+            if request.config.getoption("out") is None:
+                lead_to(measuring.folder)
             yield measuring
-        write_reports(folder)
+        write_reports(measuring.folder)
     except OutputError as error:
         pytest.exit(str(error), returncode=2)
-    config.stash[RESULTS] = measuring.results

@@ -54,7 +54,7 @@ def without_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """No wrong line is looked for, which takes up to half of the time of a check: for tests of verdicts."""
     from backprop.check.lines import Lines
 
-    monkeypatch.setattr("backprop.check.lines.find.with_probes", lambda *_: Lines(()))
+    monkeypatch.setattr("backprop.check.lines.steps.search_in", lambda *_, **__: Lines(()))
 
 
 @pytest.fixture

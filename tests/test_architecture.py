@@ -27,7 +27,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 every_file = over(path=FILES)
 
 FLOORS = (
-    {"errors", "legend", "blas", "user_cache"},
+    {"errors", "legend", "blas", "units", "user_cache"},
     {"arrays", "child_process", "finding"},
     {"batch", "broadcasting", "npz"},
     {"parameters", "layers", "data", "options"},

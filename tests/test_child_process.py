@@ -61,9 +61,14 @@ def wait_for(condition):
         time.sleep(0.01)
 
 
+def ask(child, question, timeout_s, data=()):
+    child.send(question, data)
+    return child.receive(timeout_s)
+
+
 def error_of(child, timeout_s=20.0):
     with pytest.raises(ChildError) as caught:
-        child.ask({}, timeout_s)
+        ask(child, {}, timeout_s)
     assert not psutil.pid_exists(child.process_id)
     return caught.value
 
@@ -76,18 +81,18 @@ answer(size=2 * size)
 sys.stdout.buffer.write(data + data)
 """)
     sent = bytes(range(256)) * 4000  # more than a pipe holds
-    assert child.ask({"size": len(sent)}, 20, [sent[:1000], sent[1000:]]) == {"size": 2 * len(sent)}
+    assert ask(child, {"size": len(sent)}, 20, [sent[:1000], sent[1000:]]) == {"size": 2 * len(sent)}
     assert child.receive_bytes(2 * len(sent), 20) == sent + sent
 
 
 def test_a_child_is_stopped_and_goes_on(start):
     child = start("for line in sys.stdin: answer(line=line)")
-    child.ask({}, 20)
+    ask(child, {}, 20)
     child.stop()
     wait_for(lambda: psutil.Process(child.process_id).status() == psutil.STATUS_STOPPED)
     child.resume()
     assert child.can_stop
-    assert child.ask({}, 20) == {"line": "{}\n"}
+    assert ask(child, {}, 20) == {"line": "{}\n"}
 
 
 ENDINGS = {
@@ -140,7 +145,7 @@ def test_a_child_that_gives_no_answer_in_time_is_ended(start, code):
 def test_a_large_question_to_a_child_that_does_not_read_has_a_limit_too(start):
     child = start("time.sleep(600)")
     with pytest.raises(ChildError, match=r"no answer within 0\.5 s"):
-        child.ask({}, 0.5, [bytes(10**7)])
+        ask(child, {}, 0.5, [bytes(10**7)])
 
 
 UNREADABLE = {
@@ -166,7 +171,7 @@ def test_what_is_no_answer_is_refused(start, name):
 
 def test_a_line_that_nobody_asked_for_is_no_answer_to_the_next_question(start):
     child = start("for line in sys.stdin: answer(); answer(verdict='right'); time.sleep(0.1)")
-    child.ask({}, 20)
+    ask(child, {}, 20)
     wait_for(lambda: not child._pieces.empty() or child._unread)
     error = error_of(child)
     assert (error.how, error.reason) == ("unreadable", "wrote on the pipe of its answers unasked")
@@ -174,7 +179,7 @@ def test_a_line_that_nobody_asked_for_is_no_answer_to_the_next_question(start):
 
 def test_of_what_is_printed_the_beginning_and_the_end_are_kept(start):
     child = start("sys.stderr.write('begin' + 'x' * 30_000_000 + 'end'); sys.stderr.flush(); answer()")
-    child.ask({}, 60)
+    ask(child, {}, 60)
     child.end()
     printed = child.printed
     assert len(printed) < 120_000
@@ -185,7 +190,7 @@ def test_of_what_is_printed_the_beginning_and_the_end_are_kept(start):
 
 def test_little_that_is_printed_is_kept_whole(start):
     child = start("sys.stderr.write('y' * 105_000); sys.stderr.flush(); answer()")
-    child.ask({}, 20)
+    ask(child, {}, 20)
     child.end()
     assert child.printed == "y" * 105_000
 
@@ -203,8 +208,8 @@ for line in sys.stdin:
 """,
         memory_bytes=300e6,
     )
-    assert child.ask({"size": 1e8}, 20) == {"done": True}
-    assert child.ask({"size": 3e8}, 20) == {"done": False}
+    assert ask(child, {"size": 1e8}, 20) == {"done": True}
+    assert ask(child, {"size": 3e8}, 20) == {"done": False}
 
 
 def test_a_child_that_is_given_time_ends_by_itself(start):

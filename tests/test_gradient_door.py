@@ -230,6 +230,7 @@ def test_a_strategy_that_cannot_is_not_asked():
         ({"labels": [0, 2]}, LabelError),
         ({"labels": [0.0, 1.0]}, DtypeError),
         ({"labels": [0]}, ShapeError),
+        ({"strategy": None}, UnknownNameError),
     ],
     ids=str,
 )

@@ -13,6 +13,7 @@ from backprop.errors import (
     LabelError,
     NetworkError,
     NonFiniteError,
+    OptionError,
     ShapeError,
     UnknownNameError,
 )
@@ -222,7 +223,7 @@ def test_sizes_that_make_no_network_are_refused(sizes):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "784", "784x10", "784-", "-3-2", "4--2", "4-0-2", "4-3.5-2", "a-b", "4,3,2"]
+    "text", ["", "784", "784x10", "784-", "-3-2", "4--2", "4-0-2", "4-3.5-2", "a-b", "4,3,2", 5, None]
 )
 def test_a_text_that_is_no_network_is_refused(text):
     with pytest.raises(NetworkError) as caught:
@@ -363,6 +364,12 @@ def test_a_dtype_that_is_not_supported_is_refused(dtype):
     with pytest.raises(DtypeError) as caught:
         TOY.init(np.random.default_rng(0), dtype)
     assert dtype in sentence(caught.value)
+
+
+def test_a_seed_in_place_of_a_generator_is_refused():
+    with pytest.raises(OptionError) as caught:
+        TOY.init(0)
+    assert "rng is 0; expected a generator" in sentence(caught.value)
 
 
 GOOD_X, GOOD_Y = freeze(np.zeros((3, 4))), freeze(np.array([0, 1, 1]))

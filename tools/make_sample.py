@@ -16,8 +16,22 @@ import numpy.typing as npt
 
 from backprop.data.dataset import Dataset
 from backprop.data.mnist import read_originals
-from backprop.data.sample import TEST_EACH, TRAIN_EACH, choose
+from backprop.data.sample import CLASSES, TEST_EACH, TRAIN_EACH
 from backprop.errors import DataError
+
+
+def choose(labels: npt.NDArray[np.uint8], each: int) -> npt.NDArray[np.intp]:
+    """Positions of the first `each` samples of every class, in ascending order.
+
+    Raises `DataError` for a class that has fewer samples.
+    """
+    chosen = [np.flatnonzero(labels == label)[:each] for label in range(CLASSES)]
+    for label, positions in enumerate(chosen):
+        if len(positions) < each:
+            raise DataError(
+                f"Class {label} is too small for the sample: got {len(positions)} images, expected {each}."
+            )
+    return np.sort(np.concatenate(chosen))
 
 
 def cut(whole: Dataset) -> dict[str, npt.NDArray[np.uint8]]:

@@ -17,9 +17,9 @@ from headline import headline_table
 from targets import beside_libraries, cells_of, targets
 
 from backprop.bench.comparison import compare_runs
+from backprop.bench.estimates import read_run
 from backprop.bench.report.answer import answer as find_answer
 from backprop.bench.report.comparison import render
-from backprop.bench.report.frame import load_run, tuples
 from backprop.bench.report.markdown import markdown_table, summary
 
 
@@ -47,7 +47,7 @@ def few(folder: Path) -> str:
 
 def ranked(folder: Path) -> str:
     """The ranking that a run prints for a pull request, of the same few strategies."""
-    head, line, *rows = only_table(summary(load_run(folder))).splitlines()[
+    head, line, *rows = only_table(summary(read_run(folder))).splitlines()[
         : len(headline_of(folder).splitlines())
     ]
     return "\n".join([head, line, *(row for row in rows if row.split("|")[2].strip() in FEW)])
@@ -55,7 +55,7 @@ def ranked(folder: Path) -> str:
 
 def answer(folder: Path) -> str:
     """What the dearest exact derivation costs beside the cheapest one, as a run says it."""
-    return find_answer(tuples(cells_of(folder))).sentence
+    return find_answer(cells_of(folder)).sentence
 
 
 def comparison(folder: Path) -> str:

@@ -207,7 +207,7 @@ def rows_of(
     parts: Parts, flops_per_s: float, bytes_per_s: float, whole: str = "the call"
 ) -> list[dict[str, str]]:
     """One row a part that takes more than a hundredth of the whole, and one for all others, as text."""
-    from backprop.bench import units
+    from backprop import units
 
     total = sum(part.ns for part in parts.values())
     shown = {f"{phase}: {kind}": part for (phase, kind), part in parts.items() if part.ns > total / 100}

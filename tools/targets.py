@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-import backprop.bench
-from backprop.bench import units
-from backprop.bench.record import by_scenario
-from backprop.bench.report.frame import tuples
+from backprop import units
+from backprop.bench.estimates import read_run
+from backprop.bench.record import Record, by_scenario
 from backprop.bench.report.markdown import markdown_table
+from backprop.bench.report.ranking import ran
 from backprop.bench.statistics import Estimate, LogMean, combined, ratio_of
 
 
@@ -56,12 +53,12 @@ class Target:
         return "" if self.must is None else "missed"
 
 
-def targets(frame: pd.DataFrame) -> list[Target]:
+def targets(cells: Sequence[Record]) -> list[Target]:
     """Every target that can be formed from the right cells of a run."""
-    right = frame[(frame.status == "ok") & frame.time_median_s.notna()]
+    right = list(filter(ran, cells))
     found = [target for group in _groups(right) for rule in _RULES for target in rule(group)]
     found += list(_geometric_means(found))
-    found += [target for group in _groups(frame) for target in _local_differences(group)]
+    found += [target for group in _groups(cells) for target in _local_differences(group)]
     order = list(dict.fromkeys(target.work for target in found))
     return sorted(found, key=lambda target: order.index(target.work))
 
@@ -132,18 +129,18 @@ def _bound(value: float | None, at_most: bool) -> str:
 
 # The rules ----------------------------------------------------------------------------------------------
 
-Group = dict[str, Any]
+Group = dict[str, Record]
 """The cells of one scenario and dtype, by strategy."""
 
 
-def _groups(frame: pd.DataFrame) -> Iterator[Group]:
-    for cells in by_scenario(tuples(frame)).values():
-        yield {str(cell.strategy): cell for cell in cells}
+def _groups(cells: Iterable[Record]) -> Iterator[Group]:
+    for own in by_scenario(cells).values():
+        yield {cell.strategy: cell for cell in own}
 
 
 def _target(
     work: str,
-    cell: Any,
+    cell: Record,
     figure: Estimate | LogMean,
     must: float | None,
     aim: float | None,
@@ -159,8 +156,8 @@ def _target(
     Where they do not hold the figure is only reported.
     """
     threads = "" if cell.threads == 1 else f", {cell.threads} threads"
-    name = f"{str(cell.network).split()[0]}, batch {cell.batch_size}, {cell.dtype}{threads}"
-    as_set = where and str(cell.network).startswith("784-512-10 ") and cell.threads == bound_threads
+    name = f"{cell.network.split()[0]}, batch {cell.batch_size}, {cell.dtype}{threads}"
+    as_set = where and cell.network.startswith("784-512-10 ") and cell.threads == bound_threads
     if not (as_set or everywhere):
         must = aim = None
     mean = figure if isinstance(figure, LogMean) else None
@@ -180,10 +177,10 @@ def _libraries(
 ) -> Iterator[Target]:
     """A strategy ÷ the fastest of the libraries that were measured, on one thread, or on more."""
     others = [group[library] for library in libraries if library in group]
-    if name in group and others and min(int(group[name].threads), 2) == threads:
-        own, fastest = group[name], min(others, key=lambda cell: float(cell.time_median_s))
-        together = pd.notna(own.turns_group) and own.turns_group == fastest.turns_group
-        ratio = ratio_of(own.samples_s, fastest.samples_s, bool(together))
+    if name in group and others and min(group[name].threads, 2) == threads:
+        own, fastest = group[name], min(others, key=lambda cell: cell.time_median_s)
+        together = own.turns_group is not None and own.turns_group == fastest.turns_group
+        ratio = ratio_of(own.samples_s, fastest.samples_s, together)
         yield _target(work, own, ratio, must, aim, everywhere=everywhere, bound_threads=threads)
 
 
@@ -197,7 +194,7 @@ def _layers(
 ) -> Iterator[Target]:
     """The short form of one of these known networks ÷ the fastest of the others."""
     cell = next(iter(group.values()))
-    known, _, batch = str(cell.scenario).rpartition("-")
+    known, _, batch = cell.scenario.rpartition("-")
     if known in networks:
         name = f"{known}, batch {batch}, {cell.dtype}"
         for target in _libraries("short-form", libraries, work, must, aim, group, everywhere=True):
@@ -206,8 +203,8 @@ def _layers(
 
 def _products(group: Group) -> Iterator[Target]:
     cell = group.get("short-form")
-    if cell is not None and pd.notna(cell.ratio_to_products) and "784-512-10" in str(cell.network):
-        ratio = Estimate(float(cell.ratio_to_products))
+    if cell is not None and cell.ratio_to_products is not None and "784-512-10" in cell.network:
+        ratio = Estimate(cell.ratio_to_products)
         work = "short-form ÷ its own dense products"
         yield _target(work, cell, ratio, 0.95, 0.80, where=cell.batch_size >= 32)
 
@@ -215,15 +212,15 @@ def _products(group: Group) -> Iterator[Target]:
 def _bandwidth(group: Group) -> Iterator[Target]:
     for name in ("full-jacobian", "batched-jacobian"):
         cell = group.get(name)
-        if cell is not None and pd.notna(cell.bandwidth_share) and cell.parameters > 100_000:
+        if cell is not None and cell.bandwidth_share is not None and cell.parameters > 100_000:
             work = f"{name}: bytes of its Jacobian per second ÷ the memory's bandwidth"
-            yield _target(work, cell, Estimate(float(cell.bandwidth_share)), 0.5, 0.8, at_most=False)
+            yield _target(work, cell, Estimate(cell.bandwidth_share), 0.5, 0.8, at_most=False)
 
 
 def _sparse(group: Group) -> Iterator[Target]:
     sparse, full = group.get("sparse-jacobian"), group.get("full-jacobian")
     if sparse is not None and full is not None and sparse.parameters > 100_000:
-        ratio = Estimate(float(sparse.peak_bytes) / float(full.peak_bytes))
+        ratio = Estimate(sparse.peak_bytes / full.peak_bytes)
         yield _target("sparse-jacobian ÷ full-jacobian, peak memory", sparse, ratio, 1 / 100, None)
 
 
@@ -232,7 +229,7 @@ def _local_differences(group: Group) -> Iterator[Target]:
     local, black_box = group.get("local-finite-differences"), group.get("finite-differences")
     if local is None or black_box is None or local.status != "ok" or local.parameters < 100_000:
         return
-    passes = 1 / float(black_box.predicted_time_s)
+    passes = 1 / black_box.predicted_time_s
     ratio = Estimate(*(float(t) * passes for t in (local.time_median_s, local.time_low_s, local.time_high_s)))
     as_set = local.dtype == "float64" and local.batch_size == 32
     work = "local-finite-differences ÷ the black box, predicted from its pass"
@@ -297,9 +294,9 @@ def _geometric_means(found: Sequence[Target]) -> Iterator[Target]:
 
 
 @functools.cache
-def cells_of(folder: Path) -> pd.DataFrame:
+def cells_of(folder: Path) -> list[Record]:
     """The cells of a run, of which several tables are made: they are read, and not changed."""
-    return backprop.bench.load(folder)
+    return read_run(folder).records
 
 
 if __name__ == "__main__":

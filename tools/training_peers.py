@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 from training_epochs import DATA, HIDDEN, LIBRARIES, RATES, Epoch, installed
 
-from backprop import Network
-from backprop.bench import units
+from backprop import Network, units
 from backprop.bench.console import make_console
 from backprop.bench.files import keep, write_files
 from backprop.bench.machine import describe_machine
@@ -56,15 +54,10 @@ def measure_peers(
     os.environ[DATA] = data
     dataset = load(data)
     network = Network.mlp(dataset.train_images[0].size, HIDDEN, dataset.classes)
-    site = Site(data, threads, choose_cores(threads), _MEMORY_BYTES, _EPOCH_S)
-    turns = take_turns(
-        Scenario.of(network, batch_size, "float32"),
-        [Participant(name, Epoch(name, optimizer).target) for name in libraries],
-        schedule,
-        site,
-        np.random.default_rng(),
-        advance,
-    )
+    scenario = Scenario.of(network, batch_size, "float32")
+    site = Site(scenario, data, threads, choose_cores(threads), _MEMORY_BYTES, _EPOCH_S)
+    participants = [Participant(name, Epoch(name, optimizer).target) for name in libraries]
+    turns = take_turns(participants, schedule, site, advance)
     for outcome in turns.outcomes.values():
         if outcome.failure is not None:
             raise outcome.failure

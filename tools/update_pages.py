@@ -29,11 +29,12 @@ from typing import Any
 
 import pandas as pd
 from build_docs import ROOT
+from headline import draw_headline
 from page_tables import table_of
+from targets import cells_of
 
-import backprop.bench
 from backprop.bench.report.accuracy import curves
-from backprop.bench.report.pictures import draw_against_size, draw_curves, draw_headline
+from backprop.bench.report.pictures import draw_against_size, draw_curves
 from backprop.bench.training.compare import Learnt
 from backprop.bench.training.pictures import draw_comparison
 from backprop.training import Point
@@ -109,10 +110,10 @@ def learnt(row: dict[str, Any]) -> Learnt:
 
 def pictures() -> Iterator[tuple[str, dict[str, bytes]]]:
     """The folders of the reference and what stands in each, drawn again from its figures."""
-    reference = backprop.bench.load(REFERENCE)
+    reference = cells_of(REFERENCE)
     yield "", draw_headline(reference) | draw_against_size(reference)
     for folder in ("scaling", "peers", "layers"):
-        yield folder, draw_against_size(backprop.bench.load(REFERENCE / folder))
+        yield folder, draw_against_size(cells_of(REFERENCE / folder))
     yield "accuracy", draw_curves(curves(pd.read_csv(REFERENCE / "accuracy" / "accuracy.csv")))
     rows = json.loads((REFERENCE / "training" / "compare.json").read_text(encoding="utf-8"))
     yield "training", {"accuracy-against-time.svg": draw_comparison(list(map(learnt, rows)))}

@@ -17,9 +17,10 @@ def load(run: str | Path) -> pd.DataFrame:
 
     Raises `RecordError` where the folder holds no records or they cannot be read.
     """
-    from backprop.bench.report.frame import load_frame  # pandas takes longer to import than most runs need
+    from backprop.bench.estimates import read_run
+    from backprop.bench.report.frame import to_frame  # pandas takes longer to import than most runs need
 
-    return load_frame(Path(run))
+    return to_frame(read_run(Path(run)).records)
 
 
 __all__ = ["load"]

@@ -13,7 +13,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -61,19 +61,14 @@ class ErrorRow:
 FIELDS = tuple(f.name for f in dataclasses.fields(ErrorRow))
 
 
-def experiments(
-    strategies: Sequence[Strategy[Any]], memory_bytes: float = math.inf
-) -> Iterator[tuple[str, Callable[[], ErrorRow]]]:
-    """All rows to be measured: each a description in words and the call that measures it.
-
-    A cell of the grid that is predicted to need more than `memory_bytes` is left out.
-    """
+def experiments(strategies: Sequence[Strategy[Any]], memory_bytes: float = math.inf) -> Iterator[Experiment]:
+    """The errors to be measured; a cell of the grid that needs more than `memory_bytes` is left out."""
     yield from _grid(strategies, memory_bytes)
     yield from curves()
 
 
-def curves() -> Iterator[tuple[str, Callable[[], ErrorRow]]]:
-    """The rows of the two curves alone: some ten seconds."""
+def curves() -> Iterator[Experiment]:
+    """The errors of the two curves alone: some ten seconds."""
     yield from _steps()
     yield from _scales()
 
@@ -94,9 +89,7 @@ def predicted_bottoms() -> dict[tuple[str, str], tuple[float, float]]:
     return bottoms
 
 
-def _grid(
-    strategies: Sequence[Strategy[Any]], memory_bytes: float
-) -> Iterator[tuple[str, Callable[[], ErrorRow]]]:
+def _grid(strategies: Sequence[Strategy[Any]], memory_bytes: float) -> Iterator[Experiment]:
     hidden = ((8,), (32,), (128,), (16, 16), (16, 16, 16, 16))
     for layers, n, dtype, strategy in itertools.product(hidden, (1, 8, 64), DTYPES, strategies):
         network = Network.mlp(49, *layers, 10, activation="tanh")
@@ -105,59 +98,71 @@ def _grid(
         if strategy.unsupported(network, np.dtype(dtype)) is not None:
             continue
         cost = strategy.predicted(network, n, np.dtype(dtype))
-        if cost is not None and (cost.flops > _MOST_FLOPS or cost.peak_bytes > memory_bytes):
-            continue
-        yield f"{strategy.name} on {network.sizes}", _measuring("grid", strategy, network, n, dtype)
+        if cost is None or (cost.flops <= _MOST_FLOPS and cost.peak_bytes <= memory_bytes):
+            yield Experiment("grid", strategy, network, n, dtype)
 
 
-def _steps() -> Iterator[tuple[str, Callable[[], ErrorRow]]]:
+def _steps() -> Iterator[Experiment]:
     for dtype in DTYPES:
         eps = float(np.finfo(dtype).eps)
-        for kind, step in itertools.product(_KINDS, _STEPS):
-            if step > 4 * eps:
-                quotients = FiniteDifferences(kind, float(step))
-                name = f"{quotients.name} with a step of {step:.1g}"
-                yield name, _measuring("step", quotients, _SMOOTH, 16, dtype, step=float(step))
-        for step in _STEPS[eps > _STEPS**2]:  # others the complex step refuses
-            complex_step = ComplexStep(float(step))
-            name = f"{complex_step.name} with a step of {step:.1g}"
-            yield name, _measuring("step", complex_step, _SMOOTH, 16, dtype, step=float(step))
+        methods: list[tuple[Strategy[Any], float]] = [
+            (FiniteDifferences(kind, step), step)
+            for kind, step in itertools.product(_KINDS, _STEPS.tolist())
+            if step > 4 * eps
+        ]
+        # Others the complex step refuses.
+        methods += [(ComplexStep(step), step) for step in _STEPS[eps > _STEPS**2].tolist()]
+        for method, step in methods:
+            yield Experiment("step", method, _SMOOTH, 16, dtype, step=step)
 
 
-def _scales() -> Iterator[tuple[str, Callable[[], ErrorRow]]]:
+def _scales() -> Iterator[Experiment]:
     network = Network.mlp(49, 16, 10)
     for name, dtype, scale in itertools.product((*_FUSED, *_CHAINED), DTYPES, _SCALES):
-        yield (
-            f"{name} with logits times {scale:.3g}",
-            _measuring("logit-scale", find_strategy(name), network, 16, dtype, scale=float(scale)),
-        )
+        yield Experiment("logit-scale", find_strategy(name), network, 16, dtype, scale=float(scale))
 
 
-def _measuring(
-    experiment: str,
-    strategy: Strategy[Any],
-    network: Network,
-    n: int,
-    dtype: str,
-    step: float | None = None,
-    scale: float | None = None,
-) -> Callable[[], ErrorRow]:
-    def measure() -> ErrorRow:
-        params, batch = _sample(network, n, dtype, scale)
+@dataclass(frozen=True)
+class Experiment:
+    """One error to be measured, of `n` samples; on a curve, that of one step or of one scale of the logits."""
+
+    kind: str
+    strategy: Strategy[Any]
+    network: Network
+    n: int
+    dtype: str
+    step: float | None = None
+    scale: float | None = None
+
+    def __str__(self) -> str:
+        if self.step is not None:
+            return f"{self.strategy.name} with a step of {self.step:.1g}"
+        if self.scale is not None:
+            return f"{self.strategy.name} with logits times {self.scale:.3g}"
+        return f"{self.strategy.name} on {self.network.sizes}"
+
+    def measure(self) -> ErrorRow:
+        """The error; infinite where the gradient is not finite, as a division by p = 0 makes it."""
+        params, batch = _sample(self.network, self.n, self.dtype, self.scale)
+        plan = self.strategy.prepare(self.network, self.n, params.dtype)
+        with np.errstate(all="ignore"):
+            _, gradient = self.strategy.value_and_gradient(plan, params, batch)
+        error = math.inf
+        if np.isfinite(gradient.vector).all():
+            truth = _reference(self.network, self.n, self.dtype, self.scale)
+            error = float(gradient_error(gradient, truth).relative)
         return ErrorRow(
-            experiment=experiment,
-            strategy=strategy.name,
-            network=str(network),
-            parameters=network.parameter_count,
-            batch_size=n,
-            dtype=dtype,
-            step=step,
-            logit_scale=scale,
-            error=_error(strategy, network, params, batch, lambda: _reference(network, n, dtype, scale)),
-            tolerance=float(strategy.accuracy.tolerance(network, np.dtype(dtype))),
+            experiment=self.kind,
+            strategy=self.strategy.name,
+            network=str(self.network),
+            parameters=self.network.parameter_count,
+            batch_size=self.n,
+            dtype=self.dtype,
+            step=self.step,
+            logit_scale=self.scale,
+            error=error,
+            tolerance=float(self.strategy.accuracy.tolerance(self.network, params.dtype)),
         )
-
-    return measure
 
 
 def _sample(network: Network, n: int, dtype: str, scale: float | None) -> tuple[Parameters, Batch]:
@@ -174,19 +179,3 @@ def _sample(network: Network, n: int, dtype: str, scale: float | None) -> tuple[
 def _reference(network: Network, n: int, dtype: str, scale: float | None) -> Parameters:
     """The gradient that is taken as true for `_sample`: it takes longer than most of what is held against it."""
     return reference_gradient(network, *_sample(network, n, dtype, scale))
-
-
-def _error(
-    strategy: Strategy[Any],
-    network: Network,
-    params: Parameters,
-    batch: Batch,
-    reference: Callable[[], Parameters],
-) -> float:
-    """The relative error; infinite where the gradient is not finite, as a division by p = 0 makes it."""
-    plan = strategy.prepare(network, len(batch.labels), params.dtype)
-    with np.errstate(all="ignore"):
-        _, gradient = strategy.value_and_gradient(plan, params, batch)
-    if not np.isfinite(gradient.vector).all():
-        return float("inf")
-    return float(gradient_error(gradient, reference()).relative)

@@ -1,12 +1,16 @@
-"""Budgets: how much memory and time one cell may be predicted to need, and the texts in which a user says so."""
+"""Budgets: how much memory and time one cell may be predicted to need, as a user says it; work that ends in time."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+import signal
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backprop.bench import units
+from backprop import units
 from backprop.errors import BudgetError, shown
 
 _BYTES = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -75,3 +79,28 @@ def _quantity(what: str, text: str, known: dict[str, float], example: str) -> fl
     if number <= 0 or math.isinf(number):
         raise BudgetError(f"The {what} is {shown(text)}; expected a finite number above zero.")
     return number
+
+
+class _TimeIsUp(BaseException):
+    """Not an `Exception`, so that work which catches the exceptions of the user's code does not catch this one."""
+
+
+@contextlib.contextmanager
+def at_most(seconds: float, late: Exception) -> Iterator[None]:
+    """Raise `late` if the work takes longer, on systems that have alarm signals."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise _TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    except _TimeIsUp:
+        raise late from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -19,8 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from backprop import Cost, Parameters, Strategy, blas
-from backprop.bench import units
+from backprop import Cost, Parameters, Strategy, blas, units
 from backprop.bench.budget import Budget
 from backprop.bench.forecast import Speeds, StrategyError, checked, harness_bytes, predicted_time
 from backprop.bench.machine import Limits, cpu_name, host_name

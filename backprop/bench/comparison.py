@@ -9,7 +9,6 @@ second has no ratio.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,14 +108,6 @@ def compare_runs(first: Path, second: Path, across_machines: bool = False) -> Co
     ]
     mean = geometric_mean([cell.ratio.value for cell in cells if cell.ratio])
     return Comparison(cells, mean, (old_machine, new_machine), (old_turn, new_turn))
-
-
-def cell_values(cell: CellComparison) -> dict[str, Any]:
-    """The cell as JSON can hold it: ends of an interval that one start cannot give are None."""
-    values = dataclasses.asdict(cell)
-    if cell.ratio and not cell.ratio.has_interval:
-        values["ratio"] |= {"low": None, "high": None}
-    return values
 
 
 def _compare(

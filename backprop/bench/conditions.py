@@ -51,7 +51,7 @@ class Conditions:
                 raise BackpropError(
                     f"A worker cannot run here: {error.reason}; expected an answer."
                 ) from error
-            return cls(worker.pinned, worker.can_stop, best_tracker(), start_up_s)
+            return cls(bool(worker.pinned), worker.can_stop, best_tracker(), start_up_s)
 
     def notes(self) -> list[str]:
         """One sentence for every condition that is not met, for the user and for every table."""

@@ -15,7 +15,7 @@ from rich.segment import Segment, SegmentLines
 from rich.style import Style
 from rich.styled import Styled
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.commands import INTERRUPTED
 from backprop.bench.record import Agreement, Record, Results, by_scenario, one_line, to_json
 from backprop.bench.report.answer import conclusion
@@ -133,7 +133,7 @@ def finish_run(
     again: str | None = None,
 ) -> None:
     """Print the results and exit with their code; `again` is the command that resumes an interrupted run."""
-    from backprop.bench.report import older_files, pictures
+    from backprop.bench.report import left_as_they_were
 
     if as_json:
         rows = {
@@ -153,10 +153,8 @@ def finish_run(
         if done.records:
             console.print(done.verdict())
         print_written(written)
-        if written and (older := older_files(written[0].parent, written)):
-            console.print(older)
-        if written and not pictures.available():
-            console.print(pictures.MISSING)
+        for sentence in left_as_they_were(written[0].parent, written) if written else ():
+            console.print(sentence)
     if interrupted:
         kept = "nothing was measured"
         if done.records:

@@ -1,6 +1,7 @@
 """Estimates: every figure of a record that follows from the turns of its scenario, formed from the journal alone.
 
 figures    times, shares of the machine's limits, and ratios with their intervals, cell by cell
+unstable   what speaks against the times of a cell, in words
 claims     what is faster than what, and the ranks: among all comparisons of the run at once (Holm)
 
 A measurement forms the figures when it writes its records, and a reader forms both when it reads them.
@@ -9,18 +10,21 @@ A measurement forms the figures when it writes its records, and a reader forms b
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from backprop.bench.baselines import LOSS, PRODUCTS, TWIN
-from backprop.bench.journal import read_journal
-from backprop.bench.record import NOT_BEGUN, SHORT_FORM, Agreement, Description, Record, grouped
-from backprop.bench.stability import first_turns
+from backprop.bench.journal import Run, read_journal
+from backprop.bench.record import NOT_BEGUN, SHORT_FORM, Description, Record, grouped
 from backprop.bench.statistics import (
     SAME,
+    SIGNIFICANCE,
+    SMALLEST_CLAIM,
     STARTS_TO_CLAIM,
     Starts,
     holm,
@@ -36,16 +40,13 @@ BUSY = 1.5
 _NOT_RUN = (*NOT_BEGUN, "unsupported", "unavailable")
 
 
-def read_run(folder: Path) -> tuple[Description, list[Record], list[Agreement]]:
-    """The run's description, its records with all their estimates, and its agreements.
-
-    Raises `RecordError` as `read_journal` does.
-    """
-    run, records, agreements = read_journal(folder)
-    _find_groups(run, records)
-    figures(records)
-    claims(records)
-    return run, records, agreements
+def read_run(folder: Path) -> Run:
+    """The run in a folder, its records with all their estimates; raises `RecordError` as `read_journal` does."""
+    run = read_journal(folder)
+    _find_groups(run.description, run.records)
+    figures(run.records)
+    claims(run.records)
+    return run
 
 
 # Figures ----------------------------------------------------------------------------------------------
@@ -129,6 +130,52 @@ def _find_groups(run: Description, records: Sequence[Record]) -> None:
                 cell.turns_group = 0
 
 
+# What speaks against times ----------------------------------------------------------------------------
+
+# The bounds are chosen so that undisturbed starts pass, and a disturbed one is seen.
+_FEWEST_STARTS, _APART, _SCATTERS = 4, 0.15, 6
+"""Of at least so many starts, one is named whose median differs from that of the others by more than this share, and
+by more than so many times their scatter."""
+_FEWEST_TURNS, _DRIFT = 8, 1.2
+"""Of at least so many turns, the second half may take at most so many times as long as the first."""
+_STOLEN = 0.02
+"""The share of the processor's time that the host of a virtual machine may take."""
+
+
+def unstable(starts: Starts, steal_share: float, throttled: int = 0) -> str:
+    """Why a cell's times are not to be trusted, in words; empty where nothing speaks against them."""
+    reasons = []
+    medians = np.array([np.median(turns) for turns in starts])
+    if len(medians) >= _FEWEST_STARTS:
+        for k, median in enumerate(medians):
+            rest = np.delete(medians, k)
+            deviation = abs(median / np.median(rest) - 1)
+            scatter = np.median(np.abs(rest / np.median(rest) - 1))
+            if deviation > max(_APART, _SCATTERS * scatter):
+                reasons.append(f"start {k + 1} differs by {deviation:.0%}")
+    everything = np.concatenate([np.asarray(turns, dtype=float) for turns in starts])
+    if len(everything) >= _FEWEST_TURNS:
+        half = len(everything) // 2
+        drift = float(np.median(everything[half:]) / np.median(everything[:half]))
+        if not 1 / _DRIFT < drift < _DRIFT:
+            reasons.append(f"drift: the second half took {drift:.2f} times the first")
+    if steal_share > _STOLEN:
+        reasons.append(f"{steal_share:.0%} of the processor's time was stolen by the host")
+    if throttled:
+        reasons.append(f"the processor slowed down {throttled} times because it was hot")
+    return "; ".join(reasons)
+
+
+def first_turns(starts: Starts) -> float | None:
+    """The first turn of a start ÷ the median of its other turns, where it differs over the starts; else None."""
+    ratios = [[turns[0] / float(np.median(turns[1:]))] for turns in starts if len(turns) > 1]
+    if len(ratios) < 2:
+        return None
+    first = time_of(ratios)
+    factor = math.exp(first.mean)
+    return factor if first.p_value < SIGNIFICANCE and max(factor, 1 / factor) > SMALLEST_CLAIM else None
+
+
 # Claims -----------------------------------------------------------------------------------------------
 
 _OPPOSITE = {"faster": "slower", "slower": "faster", SAME: SAME}
@@ -142,9 +189,8 @@ def claims(records: Sequence[Record]) -> int:
     """
     for record in records:
         record.verdict = record.rank_best = record.rank_worst = None
-    groups = [
-        [cell for cell in cells if _is_comparable(cell)] for cells in grouped(records, _scenario).values()
-    ]
+    comparable = [r for r in records if r.status == "ok" and _starts(r) > 1 and r.noise_floor is not None]
+    groups = list(grouped(comparable, _scenario).values())
     pairs = [pair for cells in groups for pair in itertools.combinations(cells, 2)]
     pairs += [
         (cell, short) for cells in groups for cell in cells if (short := _short_form_beside(cell, cells))
@@ -171,10 +217,6 @@ def claims(records: Sequence[Record]) -> int:
 def took_the_same_turns(a: Record, b: Record) -> bool:
     """Whether both cells took part in the same batch of turns."""
     return _scenario(a) == _scenario(b) and a.turns_group is not None and a.turns_group == b.turns_group
-
-
-def _is_comparable(cell: Record) -> bool:
-    return cell.status == "ok" and _starts(cell) > 1 and cell.noise_floor is not None
 
 
 def _short_form_beside(cell: Record, cells: Sequence[Record]) -> Record | None:

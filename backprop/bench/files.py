@@ -98,7 +98,7 @@ def write_whole(path: Path, content: str | bytes) -> Path:
     if path.exists() and not path.is_file():  # a pipe or a terminal cannot be renamed
         path.write_bytes(data)
         return path
-    beside = path.with_name(path.name + ".part")
+    beside = path.with_name(f"{path.name}.part{os.getpid()}")  # two commands may write at the same time
     try:
         beside.write_bytes(data)
         beside.replace(path)

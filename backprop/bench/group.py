@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from backprop.bench.baselines import LOSS, PRODUCTS, TWIN, find_target
 from backprop.bench.budget import Budget
 from backprop.bench.cell import Cell, Times, agreements_of
-from backprop.bench.estimates import figures
+from backprop.bench.estimates import figures, unstable
 from backprop.bench.forecast import Speeds
-from backprop.bench.machine import Limits
-from backprop.bench.record import SHORT_FORM, Agreement, Record
+from backprop.bench.record import SHORT_FORM, Results
 from backprop.bench.scenarios import Scenario
-from backprop.bench.stability import unstable
 from backprop.bench.statistics import STARTS_TO_CLAIM
 from backprop.bench.steps import Workbench
 from backprop.bench.turns import Participant, Schedule, Site, load, take_turns
@@ -36,23 +36,22 @@ _ADDRESS_SPACE_BYTES = 4 * 2**30  # what libraries map without using it, beyond 
 
 @dataclass
 class Group:
-    """A scenario and the names of its strategies, with all that measuring them needs."""
+    """A scenario and the names of its strategies, with all that measuring them needs.
+
+    data: where workers find the data. cores: those of the host that measures the group.
+    """
 
     scenario: Scenario
     targets: Sequence[str]
     schedule: Schedule
     budget: Budget
-    dataset: Dataset
     data: str
     threads: int
-    cores: list[int]
-    rng: np.random.Generator = field(default_factory=np.random.default_rng)
+    cores: list[int] = field(default_factory=list)
 
-    def measure(
-        self, say: Callable[[str], None], advance: Callable[[], None]
-    ) -> tuple[list[Record], list[Agreement]]:
+    def measure(self, dataset: Dataset, say: Callable[[str], None], advance: Callable[[], None]) -> Results:
         """All rows of the group. `say` is told what runs, `advance` is called after every turn."""
-        bench = Workbench(self.scenario, self.dataset, self.threads)
+        bench = Workbench(self.scenario, dataset, self.threads)
         cells = {target: Cell(find_target(target), self.scenario, self.threads) for target in self.targets}
         say("limits of the machine")
         try:
@@ -60,7 +59,7 @@ class Group:
         except WorkerError as failure:
             for cell in cells.values():
                 cell.fail(failure)
-            return [cell.record() for cell in cells.values()], []
+            return Results([cell.record() for cell in cells.values()])
         calls = calls_of(self.scenario, self.schedule)
         fitting = {
             target: cell for target, cell in cells.items() if cell.fits(bench.speeds, self.budget, calls)
@@ -80,11 +79,12 @@ class Group:
             self._time({target: fit[target] for target in batch}, number, advance)
         records = [cell.record() for cell in cells.values()]
         figures([record for record in records if record.samples_s])
-        return records, agreements
+        return Results(records, agreements)
 
-    @property
+    @cached_property
     def _site(self) -> Site:
         return Site(
+            scenario=self.scenario,
             data=self.data,
             threads=self.threads,
             cores=self.cores,
@@ -95,14 +95,13 @@ class Group:
     def _speeds(self) -> Speeds:
         """The machine's speeds, measured in a worker; raises `WorkerError` where it is killed or does not answer."""
         with WorkerProcess(self.threads, self.cores) as worker:
-            load(worker, self.scenario, Participant("speeds", LOSS), self._site, self.rng)
+            load(worker, Participant("speeds", LOSS), self._site)
             answer = worker.ask("speeds", START_UP_S, memory_bytes=self.budget.memory_bytes)
-        limits = Limits(answer["flops_per_s"], answer["bytes_per_s"])
-        return Speeds(limits, answer["loss_s"], answer["overhead_s"])
+        return msgspec.convert(answer, Speeds)
 
     def _verify(self, target: str, cell: Cell, bench: Workbench, worker: WorkerProcess) -> None:
         """In a worker of its own; raises `WorkerError`."""
-        load(worker, self.scenario, Participant(target, target), self._site, self.rng)
+        load(worker, Participant(target, target), self._site)
         cell.verify(worker, bench, self.budget.time_s)
         cell.verified |= worker.ask("learn", self.budget.time_s)
 
@@ -130,9 +129,7 @@ class Group:
         if schedule.precision or schedule.claim:
             # Slow strategies get their whole budget to reach what was asked for.
             schedule = replace(schedule, slow_s=self.budget.time_s)
-        turns = take_turns(
-            self.scenario, participants, schedule, self._site, self.rng, advance, reference=SHORT_FORM
-        )
+        turns = take_turns(participants, schedule, self._site, advance, reference=SHORT_FORM)
         timed = []
         for target, cell in cells.items():
             outcome = turns.outcomes[target]

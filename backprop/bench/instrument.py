@@ -15,25 +15,21 @@ from backprop.bench.places import Place
 from backprop.bench.record import Description
 from backprop.bench.report import make_room
 from backprop.errors import RecordError
-from backprop.verify import REFERENCE
 
 if TYPE_CHECKING:
     from backprop.bench.progress import GroupDisplay
-    from backprop.bench.suites import Suite
     from backprop.data import Dataset
 
 
 @dataclass
 class Instrument:
-    """A suite to be measured into a folder, at a place: this machine, a cluster, or nowhere."""
+    """A suite to be measured into a folder, at its place: this machine, a cluster, or nowhere."""
 
     folder: Path
-    suite: Suite
+    place: Place
     budget: Budget
-    threads: int
     dataset: Dataset
     command: list[str]
-    place: Place
     is_latest: bool = False
     """Whether `results/latest` is to lead to the folder."""
 
@@ -44,7 +40,7 @@ class Instrument:
         it and neither `resume` nor `fresh` says what becomes of it; `RecordError` where `resume` finds a folder
         of something else, or a run of other settings.
         """
-        self.place.check(self.suite)
+        self.place.check()
         if resume and not begun(self.folder) and _holds_something_else(self.folder):
             raise RecordError(
                 f"The folder {str(self.folder)!r} holds no run to go on with; expected one that does."
@@ -66,29 +62,29 @@ class Instrument:
                 self._measure(journal, done, display)
 
     def _measure(self, journal: Journal, done: set[str], display: GroupDisplay) -> None:
-        left = [scenario for scenario in self.suite.scenarios if scenario.id not in done]
-        display.expect(left, self.place.expected_seconds(self.suite, self.budget))
-        found = self.place.measure(self.suite, left, self.budget, display.say, display.advance)
-        for scenario, records, agreements in found:
-            journal.add_group(scenario.id, [*records, *agreements])
+        left = [scenario for scenario in self.place.suite.scenarios if scenario.id not in done]
+        display.expect(left, self.place.expected_seconds(self.budget))
+        for scenario, found in self.place.measure(left, self.budget, display):
+            journal.add_group(scenario.id, [*found.records, *found.agreements])
             display.finished(scenario)
         journal.end()
 
     def _settings(self) -> dict[str, Any]:
         """What a resumed run must have in common with the one it goes on with."""
+        suite, schedule = self.place.suite, self.place.suite.schedule
         return {
-            "suite": self.suite.name,
-            "strategies": list(self.suite.strategies),
+            "suite": suite.name,
+            "strategies": list(suite.strategies),
             "scenarios": [
-                f"{scenario.id}: {scenario.network}, {len(self.suite.strategies_of(scenario))} strategies"
-                for scenario in self.suite.scenarios
+                f"{scenario.id}: {scenario.network}, {len(suite.strategies_of(scenario))} strategies"
+                for scenario in suite.scenarios
             ],
-            "starts": self.suite.schedule.starts,
-            "turns": self.suite.schedule.turns,
-            "turn": self.suite.schedule.turn,
-            "precision": self.suite.schedule.precision,
-            "claim": self.suite.schedule.claim,
-            "threads": self.threads,
+            "starts": schedule.starts,
+            "turns": schedule.turns,
+            "turn": schedule.turn,
+            "precision": schedule.precision,
+            "claim": schedule.claim,
+            "threads": self.place.threads,
             "data": self.dataset.name,
             "time_budget_s": self.budget.time_s,
             **self.place.settings(),
@@ -98,11 +94,10 @@ class Instrument:
         return Description.now(
             shlex.join(self.command),
             self.dataset.name,
-            REFERENCE,
             self.budget,
             settings=self._settings(),
             notes=self.place.notes(),
-            **self.place.description(self.suite),
+            **self.place.description(),
         )
 
     def _finished(self) -> set[str]:

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -60,7 +61,7 @@ class Journal:
             self._file = self.path.open("wb", buffering=0)  # no rest of a line that is written later
         self._whole_bytes = 0
         try:
-            self._append(run)
+            self.add(run)
         except BaseException:
             self._file.close()
             raise
@@ -93,19 +94,16 @@ class Journal:
             ) from error
         return journal
 
-    def add(self, row: Record | Agreement) -> None:
-        """Append a row and have it on the disk before returning."""
-        self._append(row)
-
     def add_group(self, name: str, rows: Sequence[Record | Agreement]) -> None:
         """Append all rows of a group and its end: a group that lacks a row counts as not measured."""
-        self._append(*rows, GroupEnd(name))
+        self.add(*rows, GroupEnd(name))
 
     def end(self) -> None:
         """Mark the run as finished."""
-        self._append(RunEnd())
+        self.add(RunEnd())
 
-    def _append(self, *rows: Row) -> None:
+    def add(self, *rows: Row) -> None:
+        """Append rows and have them on the disk before returning."""
         content = "".join(json.dumps(to_json(row)) + "\n" for row in rows).encode()
         try:
             written = 0
@@ -123,24 +121,29 @@ class Journal:
         self._whole_bytes += len(content)
 
 
-def read_journal(folder: Path) -> tuple[Description, list[Record], list[Agreement]]:
-    """The run's description, its records and its agreements.
+class Run(NamedTuple):
+    """What a journal says of a run."""
+
+    description: Description
+    records: list[Record]
+    agreements: list[Agreement]
+
+
+def read_journal(folder: Path) -> Run:
+    """The run in a folder.
 
     Raises `RecordError` where the folder holds no journal, a line cannot be read, or the format is newer than this
     version's.
     """
     path = path_of(folder)
     rows = _read_rows(path)
-    run = rows[0] if rows else None
-    if not isinstance(run, Description) or any(isinstance(row, Description) for row in rows[1:]):
+    first = rows[0] if rows else None
+    if not isinstance(first, Description) or any(isinstance(row, Description) for row in rows[1:]):
         raise RecordError(
             f"{path} does not begin with the one description of a run; expected a run's {NAME}."
         )
-    return (
-        run,
-        [row for row in rows if isinstance(row, Record)],
-        [row for row in rows if isinstance(row, Agreement)],
-    )
+    records = [row for row in rows if isinstance(row, Record)]
+    return Run(first, records, [row for row in rows if isinstance(row, Agreement)])
 
 
 def path_of(run: Path) -> Path:
@@ -151,7 +154,11 @@ def path_of(run: Path) -> Path:
 
 def unfinished(folder: Path) -> bool:
     """Whether the folder holds a run of `backprop run` that was killed or interrupted."""
-    return begun(folder) and read_journal(folder)[0].settings is not None and not finished_groups(folder)[1]
+    return (
+        begun(folder)
+        and read_journal(folder).description.settings is not None
+        and not finished_groups(folder)[1]
+    )
 
 
 def begun(folder: Path) -> bool:

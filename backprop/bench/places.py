@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from backprop.bench.forecast import Speeds
 from backprop.bench.group import Group, calls_of
 from backprop.bench.libraries import measured_libraries
 from backprop.bench.machine import Limits, cpu_name, describe_machine, measure_limits
-from backprop.bench.record import Agreement, Record
+from backprop.bench.record import Record, Results
 from backprop.bench.scenarios import Scenario
 from backprop.bench.steps import WAKE_UP_S
 from backprop.bench.threads import choose_cores
@@ -30,52 +30,50 @@ from backprop.bench.turns import Schedule
 
 if TYPE_CHECKING:
     from backprop import Strategy
+    from backprop.bench.progress import GroupDisplay
     from backprop.bench.suites import Suite
     from backprop.data import Dataset
 
 
-Say = Callable[[Scenario, str], None]
-"""Called with the scenario and what runs in it, for a display."""
-Found = tuple[Scenario, list[Record], list[Agreement]]
-"""A measured group: a scenario, all its records, and the agreements of their gradients."""
-
-
+@dataclass(frozen=True)
 class Place(ABC):
-    """Where groups are measured."""
+    """Where the groups of a suite are measured. threads: those of a scenario that names none."""
+
+    suite: Suite
+    threads: int
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """What a resumed run must share with its beginning, besides the suite and the budgets."""
 
     @abstractmethod
-    def description(self, suite: Suite) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """`machine`, `conditions` and `hosts` for the first line of the run's journal, those that apply."""
 
     @abstractmethod
     def notes(self) -> list[str]:
         """One sentence for everything that is not as it should be, for the user and for every table."""
 
-    def expected_seconds(self, suite: Suite, budget: Budget) -> dict[str, float]:
+    def expected_seconds(self, budget: Budget) -> dict[str, float]:
         """The seconds that each group is expected to take, by the id of its scenario; empty if not known."""
         return {}
 
     @abstractmethod
-    def check(self, suite: Suite) -> None:
+    def check(self) -> None:
         """Raise `BackpropError` where a scenario of the suite cannot be measured here."""
 
     @abstractmethod
     def measure(
-        self,
-        suite: Suite,
-        scenarios: Sequence[Scenario],
-        budget: Budget,
-        say: Say,
-        advance: Callable[[], None],
-    ) -> Iterator[Found]:
-        """Measure these scenarios of the suite; yields each as a whole group as soon as it is measured.
+        self, left: Sequence[Scenario], budget: Budget, display: GroupDisplay
+    ) -> Iterator[tuple[Scenario, Results]]:
+        """Measure these scenarios of the suite; yields each with all its rows as soon as it is measured.
 
-        say, advance: for a display; `advance` is called after every turn.
+        The display is told what runs, and of every turn.
         """
+
+    def threads_of(self, scenario: Scenario) -> int:
+        """The threads of the numerical libraries in a scenario."""
+        return scenario.threads or self.threads
 
 
 # Nowhere ----------------------------------------------------------------------------------------------
@@ -88,14 +86,13 @@ REASON = "it would fit; only a prediction was asked for (--predict)"
 class Predicted(Place):
     """No place: costs are predicted for this machine, of which only the limits are measured."""
 
-    threads: int
     _limits: dict[tuple[str, int], Limits] = field(init=False, default_factory=dict, repr=False)
 
     def settings(self) -> dict[str, Any]:
         """A resumed prediction must be a prediction for the same processor."""
         return {"place": "predicted", "cpu": cpu_name()}
 
-    def description(self, suite: Suite) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """The machine; there are no conditions to be met."""
         return {"machine": describe_machine(self.threads, [])}
 
@@ -103,31 +100,29 @@ class Predicted(Place):
         """The note that nothing was measured."""
         return [NOTE]
 
-    def check(self, suite: Suite) -> None:
+    def check(self) -> None:
         """Every network can be predicted."""
 
     def measure(
-        self,
-        suite: Suite,
-        scenarios: Sequence[Scenario],
-        budget: Budget,
-        say: Say,
-        advance: Callable[[], None],
-    ) -> Iterator[Found]:
+        self, left: Sequence[Scenario], budget: Budget, display: GroupDisplay
+    ) -> Iterator[tuple[Scenario, Results]]:
         """The forecast of every cell."""
-        for scenario in scenarios:
-            say(scenario, "predicted")
-            threads = scenario.threads or self.threads
-            strategies = [find_strategy(target) for target in suite.strategies_of(scenario)]
-            with blas.limited_to(threads):
-                key = scenario.dtype_name, threads
-                if key not in self._limits:
-                    self._limits[key] = measure_limits(scenario.dtype)
-                network, n, dtype = scenario.network, scenario.batch_size, scenario.dtype
-                speeds = Speeds.of(network, n, dtype, self._limits[key], budget.memory_bytes)
-                calls = calls_of(scenario, suite.schedule)
-                records = predict(strategies, scenario, threads, speeds, budget, calls)
-            yield scenario, records, []
+        for scenario in left:
+            display.say(scenario, "predicted")
+            yield scenario, Results(self.records(scenario, budget))
+
+    def records(self, scenario: Scenario, budget: Budget) -> list[Record]:
+        """The forecast of every cell of a scenario."""
+        threads = self.threads_of(scenario)
+        strategies = [find_strategy(target) for target in self.suite.strategies_of(scenario)]
+        with blas.limited_to(threads):
+            key = scenario.dtype_name, threads
+            if key not in self._limits:
+                self._limits[key] = measure_limits(scenario.dtype)
+            network, n, dtype = scenario.network, scenario.batch_size, scenario.dtype
+            speeds = Speeds.of(network, n, dtype, self._limits[key], budget.memory_bytes)
+            calls = calls_of(scenario, self.suite.schedule)
+            return predict(strategies, scenario, threads, speeds, budget, calls)
 
 
 def predict(
@@ -151,9 +146,8 @@ def predict(
 
 @dataclass(frozen=True)
 class Here(Place):
-    """This machine. threads: those of a scenario that names none. data: where workers find the data."""
+    """This machine. data: where workers find the data."""
 
-    threads: int
     dataset: Dataset
     data: str
     conditions: Conditions
@@ -162,9 +156,9 @@ class Here(Place):
         """A resumed run must be on the same processor."""
         return {"place": "one machine", "cpu": cpu_name()}
 
-    def description(self, suite: Suite) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """The machine and the conditions."""
-        libraries = measured_libraries(map(find_strategy, suite.strategies))
+        libraries = measured_libraries(map(find_strategy, self.suite.strategies))
         cores = choose_cores(self.threads) if self.conditions.pinned else []
         return {
             "machine": describe_machine(self.threads, cores, libraries),
@@ -175,45 +169,37 @@ class Here(Place):
         """The notes of the conditions."""
         return self.conditions.notes()
 
-    def expected_seconds(self, suite: Suite, budget: Budget) -> dict[str, float]:
+    def expected_seconds(self, budget: Budget) -> dict[str, float]:
         """Predicted from the machine's limits, the time of the loss, and the time that a worker takes to start."""
-        predicted = Predicted(self.threads).measure(
-            suite, suite.scenarios, budget, lambda *_: None, lambda: None
-        )
-        start_up_s = self.conditions.start_up_s
+        predicted, start_up_s = Predicted(self.suite, self.threads), self.conditions.start_up_s
         return {
-            scenario.id: group_seconds(records, scenario, suite.schedule, start_up_s)
-            for scenario, records, _ in predicted
+            one.id: group_seconds(predicted.records(one, budget), one, self.suite.schedule, start_up_s)
+            for one in self.suite.scenarios
         }
 
-    def check(self, suite: Suite) -> None:
+    def check(self) -> None:
         """Raise `ThreadError` or `DataError` where a scenario needs more cores, or other data."""
-        for scenario in suite.scenarios:
-            choose_cores(scenario.threads or self.threads)
+        for scenario in self.suite.scenarios:
+            choose_cores(self.threads_of(scenario))
             scenario.check(self.dataset)
 
     def measure(
-        self,
-        suite: Suite,
-        scenarios: Sequence[Scenario],
-        budget: Budget,
-        say: Say,
-        advance: Callable[[], None],
-    ) -> Iterator[Found]:
+        self, left: Sequence[Scenario], budget: Budget, display: GroupDisplay
+    ) -> Iterator[tuple[Scenario, Results]]:
         """Measure the groups one after another."""
-        for scenario in scenarios:
-            threads = scenario.threads or self.threads
+        for scenario in left:
+            threads = self.threads_of(scenario)
             group = Group(
                 scenario=scenario,
-                targets=suite.strategies_of(scenario),
-                schedule=suite.schedule,
+                targets=self.suite.strategies_of(scenario),
+                schedule=self.suite.schedule,
                 budget=budget,
-                dataset=self.dataset,
                 data=self.data,
                 threads=threads,
                 cores=choose_cores(threads),
             )
-            yield scenario, *group.measure(functools.partial(say, scenario), advance)
+            say = functools.partial(display.say, scenario)
+            yield scenario, group.measure(self.dataset, say, display.advance)
 
 
 # How long a run will take -----------------------------------------------------------------------------

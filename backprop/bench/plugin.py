@@ -7,6 +7,8 @@ settings, because they are read once and early. The conftest.py at the root load
 from __future__ import annotations
 
 import contextlib
+import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,17 +19,12 @@ from backprop.errors import BackpropError
 
 if TYPE_CHECKING:
     from backprop import Strategy
-    from backprop.bench.budget import Budget
-    from backprop.bench.record import Results
+    from backprop.bench.quick_look import QuickLook
     from backprop.bench.scenarios import Scenario
-    from backprop.data import Dataset
 
-CORES: pytest.StashKey[list[int]] = pytest.StashKey()
-BUDGET: pytest.StashKey[Budget] = pytest.StashKey()
-FOLDER: pytest.StashKey[Path] = pytest.StashKey()
-DATA: pytest.StashKey[Dataset] = pytest.StashKey()
 CELLS: pytest.StashKey[list[tuple[Strategy[Any], Scenario]]] = pytest.StashKey()
-RESULTS: pytest.StashKey[Results] = pytest.StashKey()
+LOOK: pytest.StashKey[QuickLook] = pytest.StashKey()
+"""What measures the cells, and holds their results."""
 
 
 @contextlib.contextmanager
@@ -91,28 +88,30 @@ def pytest_configure(config: pytest.Config) -> None:
     with _usage_errors():
         from backprop.bench.threads import fix_threads
 
-        config.stash[CORES] = fix_threads(config.getoption("threads"))
+        threads = config.getoption("threads")
+        cores = fix_threads(threads)
 
         from backprop.bench.budget import Budget
         from backprop.bench.commands.options import split_names
         from backprop.bench.files import RESULTS as FOLDERS
         from backprop.bench.files import check_folder, new_folder
+        from backprop.bench.quick_look import QuickLook
         from backprop.bench.report import make_room
         from backprop.data import load
 
-        config.stash[BUDGET] = Budget.parse(
-            config.getoption("memory_budget"), config.getoption("time_budget")
-        )
+        budget = Budget.parse(config.getoption("memory_budget"), config.getoption("time_budget"))
         out = config.getoption("out")
-        results = config.rootpath / FOLDERS
-        config.stash[FOLDER] = config.rootpath / out if out else new_folder(results=results)
-        check_folder("Records and reports", config.stash[FOLDER])
-        make_room(config.stash[FOLDER], config.getoption("fresh"))
-        config.stash[DATA] = load(config.getoption("data"))
-        strategies, scenarios = (split_names(config.getoption(name)) for name in ("strategy", "scenario"))
-        config.stash[CELLS] = _cells(strategies, scenarios)
-        for scenario in {scenario for _, scenario in config.stash[CELLS]}:
-            scenario.check(config.stash[DATA])
+        folder = config.rootpath / out if out else new_folder(results=config.rootpath / FOLDERS)
+        check_folder("Records and reports", folder)
+        make_room(folder, config.getoption("fresh"))
+        dataset = load(config.getoption("data"))
+        cells = _cells(*(split_names(config.getoption(name)) for name in ("strategy", "scenario")))
+        for scenario in {scenario for _, scenario in cells}:
+            scenario.check(dataset)
+        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        strategies = list(dict.fromkeys(strategy for strategy, _ in cells))
+        config.stash[CELLS] = cells
+        config.stash[LOOK] = QuickLook(folder, budget, threads, cores, dataset, command, strategies)
     # pyproject.toml takes every warning for an error; of a benchmark, only those of this package.
     config.addinivalue_line("filterwarnings", "default")
     config.addinivalue_line("filterwarnings", r"error:::backprop\..*")
@@ -141,13 +140,12 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 @pytest.hookimpl(trylast=True)  # after the tables of pytest-benchmark, so that the ranking is what is seen
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the ranking, and say where the report is."""
-    results = config.stash.get(RESULTS, None)
-    if results is None:
+    look = config.stash.get(LOOK, None)
+    if look is None or not (report := look.folder / "report.md").exists():
         return
     from backprop.bench.console import make_console, print_records
 
-    print_records(make_console(), results.records)
-    folder = config.stash[FOLDER]
-    terminalreporter.write_line(f"report: {folder / 'report.md'}")
-    if (page := folder / "report.html").exists():
+    print_records(make_console(), look.results.records)
+    terminalreporter.write_line(f"report: {report}")
+    if (page := look.folder / "report.html").exists():
         terminalreporter.write_line(f"page: {page}")

@@ -13,9 +13,8 @@ from typing import Any
 
 from rich.console import Console
 
-from backprop import Network, Strategy, blas
+from backprop import Network, Strategy, blas, units
 from backprop.arrays import check_dtype, check_samples
-from backprop.bench import units
 from backprop.bench.budget import Budget
 from backprop.bench.forecast import Speeds
 from backprop.bench.machine import Limits, measure_limits

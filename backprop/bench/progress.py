@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from backprop.bench import units
+from backprop import units
 
 if TYPE_CHECKING:
     from backprop.bench.scenarios import Scenario
@@ -176,10 +176,3 @@ class GroupDisplay:
     def finished(self, scenario: Scenario) -> None:
         """Count a whole group."""
         self._progress.advance(self._units[scenario.id])
-
-
-@contextlib.contextmanager
-def group_display(suite: Suite, is_told: bool = False) -> Iterator[GroupDisplay]:
-    """The display of a suite, for as long as it is measured."""
-    with Progress("starting", len(suite.scenarios)) as progress:
-        yield GroupDisplay(progress, suite, is_told)

@@ -27,7 +27,6 @@ from backprop.bench.scenarios import Scenario
 from backprop.bench.steps import Workbench
 from backprop.bench.threads import check_threads
 from backprop.bench.workers import WorkerHere
-from backprop.verify import REFERENCE
 
 if TYPE_CHECKING:
     from backprop.data import Dataset
@@ -63,9 +62,7 @@ class QuickLook:
     def __enter__(self) -> QuickLook:
         check_threads(self.threads)
         machine = describe_machine(self.threads, self.cores, measured_libraries(self.strategies))
-        description = Description.now(
-            self.command, self.dataset.name, REFERENCE, self.budget, machine=machine
-        )
+        description = Description.now(self.command, self.dataset.name, self.budget, machine=machine)
         with contextlib.ExitStack() as stack:
             stack.enter_context(locked(self.folder))
             self._journal = stack.enter_context(Journal(self.folder, description))

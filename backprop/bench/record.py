@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from backprop.bench import units
+from backprop import units
 
 SHORT_FORM = "short-form"
 """The strategy that all others are compared with; it takes turns in every group, with a row of its own or without."""
@@ -202,13 +202,15 @@ class Description(Row, tag="run"):
     settings: dict[str, Any] | None = None
 
     @classmethod
-    def now(cls, command: str, data: str, reference: str, budget: Budget, **more: Any) -> Description:
+    def now(cls, command: str, data: str, budget: Budget, **more: Any) -> Description:
         """The description of a run that begins now."""
+        from backprop.verify import REFERENCE  # loads NumPy
+
         return cls(
             format=FORMAT,
             command=command,
             data=data,
-            reference=reference,
+            reference=REFERENCE,
             started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             memory_budget_bytes=budget.memory_bytes,
             time_budget_s=budget.time_s,
@@ -259,10 +261,12 @@ class Results:
         return [record.strategy for record in self.records if record.status == "disagrees"]
 
 
-def to_json(row: Row) -> dict[str, Any]:
-    """The row as JSON can hold it: a number that is not finite becomes None."""
-    values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(row))
-    return values
+Placed = TypeVar("Placed", Record, Agreement)
+
+
+def to_json(value: object) -> Any:
+    """A row, or any value, as JSON can hold it: a number that is not finite becomes None."""
+    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=float))  # NumPy's numbers are floats, too
 
 
 def one_line(text: object) -> str:
@@ -270,9 +274,9 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
-def by_scenario(cells: Iterable[Any]) -> dict[tuple[str, str], list[Any]]:
+def by_scenario(cells: Iterable[Placed]) -> dict[tuple[str, str], list[Placed]]:
     """The cells of every scenario and dtype, in the order in which the run has them."""
-    return grouped(cells, lambda cell: (str(cell.scenario), str(cell.dtype)))
+    return grouped(cells, lambda cell: (cell.scenario, cell.dtype))
 
 
 def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:

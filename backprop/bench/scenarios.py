@@ -22,7 +22,7 @@ _PIXELS = 28  # a side of the images
 _SYNTHETIC_DENSITY = 0.2  # a fifth of the pixels of a digit are not zero
 
 SEED = 2026
-"""Of the parameters and of the choice of samples; the same for every strategy."""
+"""The seed of the parameters and of the choice of samples; it is the same for every strategy."""
 
 
 class Samples(NamedTuple):

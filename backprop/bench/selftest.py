@@ -24,11 +24,11 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.files import decoded_file, write_files
+from backprop.bench.machine import cpu_name
 from backprop.bench.record import SHORT_FORM, SamplesByName
 from backprop.bench.report.markdown import markdown_table
-from backprop.bench.scenarios import Scenario
 from backprop.bench.statistics import (
     SIGNIFICANCE,
     Estimate,
@@ -48,7 +48,7 @@ PAIRS = 5
 HOW_PLANTED = "a wait at the end of every turn"
 """A recorded setting: until November 2026 the wait came after every call, and made the next call slower."""
 NAME = "selftest"
-"""Of the files, without .json and .md."""
+"""The name of the files, without .json and .md."""
 
 
 class Trial(Struct):
@@ -96,20 +96,14 @@ def seen(trial: Trial) -> list[Seen]:
     return found
 
 
-def one_trial(
-    scenario: Scenario,
-    site: Site,
-    schedule: Schedule,
-    rng: np.random.Generator,
-    alive: Callable[[], None] = lambda: None,
-) -> Trial:
+def one_trial(site: Site, schedule: Schedule, alive: Callable[[], None]) -> Trial:
     """One run of the planted strategies; raises `WorkerError` where a worker failed. `alive` is called often."""
     stopped = True
 
     def taken(labels: Sequence[str]) -> SamplesByName:
         nonlocal stopped
         planted = [Participant(label, SHORT_FORM, SHARES.get(label, 0.0)) for label in labels]
-        turns = take_turns(scenario, planted, schedule, site, rng, alive, alive)
+        turns = take_turns(planted, schedule, site, alive, alive)
         stopped &= turns.stopped
         for outcome in turns.outcomes.values():
             if outcome.failure is not None:
@@ -245,6 +239,19 @@ def save(result: SelfTest, folder: Path) -> None:
     # one line for each run
     text = json.dumps(msgspec.to_builtins(result)).replace('{"turns": ', '\n{"turns": ') + "\n"
     write_files("The self-test", folder, {f"{NAME}.json": text, f"{NAME}.md": markdown(result)})
+
+
+def settings_of(site: Site, schedule: Schedule) -> dict[str, Any]:
+    """What a self-test that goes on must have in common with the runs so far."""
+    return {
+        "scenario": site.scenario.id,
+        "starts": schedule.starts,
+        "turns": schedule.turns,
+        "turn": schedule.turn,
+        "planted": HOW_PLANTED,
+        "threads": site.threads,
+        "cpu": cpu_name(),
+    }
 
 
 def resumed(settings: dict[str, Any], folder: Path, resume: bool) -> SelfTest:

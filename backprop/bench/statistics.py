@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from backprop import units
 from backprop.arrays import Array
-from backprop.bench import units
 
 Starts = Sequence[Sequence[float]]
 """Samples by start: one sequence of turns for every fresh process."""
@@ -36,7 +36,7 @@ STARTS_TO_CLAIM = 6
 POWER = 0.9
 """A difference that *would have been found* is one that nine of ten such runs find."""
 CONFIDENCE = 0.95
-"""Of every interval."""
+"""The probability with which every interval holds the truth."""
 SAME = "same within noise"
 
 
@@ -254,11 +254,8 @@ def fit_exponent(sizes: Sequence[float], values: Iterable[float]) -> Estimate:
     The interval is Student's t with the residuals' degrees of freedom, points - 2: of two points there is none.
     """
     x, y = np.log(np.asarray(sizes, dtype=float)), np.log(np.array(list(values), dtype=float))
-    slope, intercept = np.polyfit(x, y, 1)
-    freedom = len(x) - 2
-    if not freedom:
-        return Estimate(float(slope))
-    residuals = y - (slope * x + intercept)
-    error = math.sqrt(float(residuals @ residuals) / freedom / float(np.sum((x - x.mean()) ** 2)))
-    reach = float(LogMean(slope, error, freedom).reach())
+    if len(x) == 2:
+        return Estimate(float(np.polyfit(x, y, 1)[0]))
+    (slope, _), covariance = np.polyfit(x, y, 1, cov=True)
+    reach = float(LogMean(slope, math.sqrt(covariance[0, 0]), len(x) - 2).reach())
     return Estimate(float(slope), float(slope) - reach, float(slope) + reach)

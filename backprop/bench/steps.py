@@ -97,8 +97,21 @@ class Steps:
     """What is timed, from `prepare` on."""
 
     def warm_up(self) -> dict[str, Any]:
-        """Import what is imported on first use: it is neither the strategy's memory nor its time."""
-        _warm_up(self.strategy, self.bench.scenario)
+        """One call on a few numbers: what is imported on first use is neither the strategy's memory nor its time."""
+        strategy, scenario = self.strategy, self.bench.scenario
+        block = np.ones((256, 256), scenario.dtype)
+        np.matmul(block, block)  # a BLAS allocates its work space when it is first needed, and keeps it
+        names = _names(scenario.network.layers)
+        activation = next((name for name in names if name in ACTIVATIONS), "relu")
+        tiny = Network.mlp(2, 2, 2, activation=activation, loss=scenario.network.loss_function.name)
+        params = tiny.init(np.random.default_rng(0), scenario.dtype)
+        batch = Batch(np.ones((2, 2), scenario.dtype), np.array([0, 1]))
+        with contextlib.suppress(
+            Exception
+        ):  # a strategy need not know this network; what is wrong with it shows
+            if strategy.unsupported(tiny, scenario.dtype) is None:
+                strategy.value_and_gradient(strategy.prepare(tiny, 2, scenario.dtype), params, batch)
+            self._plan()  # what the scenario's network needs may be imported here, too
         return {}
 
     def verify(self, gradient_path: str, is_tracked: bool = True) -> dict[str, Any]:
@@ -141,14 +154,20 @@ class Steps:
         for step in range(scenario.learning_steps):
             _, gradient = self.strategy.value_and_gradient(plan, params, self.bench.step_batch(step))
             params.vector -= rate * gradient.vector
-        return {"test_accuracy": accuracy_on(scenario.network, params, self.bench.samples.test)}
+        test = self.bench.samples.test
+        right = scenario.network.predict(params, test.inputs) == test.labels
+        return {"test_accuracy": float(np.mean(right))}
 
     def prepare(self) -> dict[str, Any]:
         """The seconds that the plan took, and those of a call: pages are touched and code is fetched by then."""
         start = time.perf_counter()
         plan = self._plan()
         prepare_s = time.perf_counter() - start
-        self.call = _timed_call(self.strategy, plan, self.bench.params, self.bench.batch)
+        arguments = plan, self.bench.params, self.bench.batch
+        if isinstance(self.strategy, Peer):  # its own work is timed, without the conversions
+            self.call = self.strategy.bind(*arguments)
+        else:
+            self.call = lambda: self.strategy.value_and_gradient(*arguments)
         call_s = seconds_per_call(self.call, 0)
         if call_s < 10 * WAKE_UP_S:  # a first call that is short by nature may still have touched its pages
             seconds_per_call(self.call, 10 * WAKE_UP_S)
@@ -165,18 +184,6 @@ class Steps:
     def _plan(self) -> Any:
         scenario = self.bench.scenario
         return self.strategy.prepare(scenario.network, scenario.batch_size, scenario.dtype)
-
-
-def accuracy_on(network: Network, params: Parameters, test: Batch) -> float:
-    """The share of test samples whose most probable class is their label."""
-    return float(np.mean(network.predict(params, test.inputs) == test.labels))
-
-
-def _timed_call(strategy: Strategy[Any], plan: Any, params: Parameters, batch: Batch) -> Call:
-    """What the clock runs on: one call of the strategy, or a peer's own work without the conversions."""
-    if isinstance(strategy, Peer):
-        return strategy.bind(plan, params, batch)
-    return lambda: strategy.value_and_gradient(plan, params, batch)
 
 
 def _restore(params: Parameters, batch: Batch, params_before: Parameters, batch_before: Batch) -> None:
@@ -199,19 +206,3 @@ def _names(layers: Iterable[Layer]) -> Iterator[str]:
     for layer in layers:
         yield layer.name
         yield from _names(getattr(layer, "layers", ()))
-
-
-def _warm_up(strategy: Strategy[Any], scenario: Scenario) -> None:
-    """One call on a few numbers: what is imported on first use is not the strategy's memory."""
-    block = np.ones((256, 256), scenario.dtype)
-    np.matmul(block, block)  # a BLAS allocates its work space when it is first needed, and keeps it
-    names = list(_names(scenario.network.layers))
-    activation = next((name for name in names if name in ACTIVATIONS), "relu")
-    tiny = Network.mlp(2, 2, 2, activation=activation, loss=scenario.network.loss_function.name)
-    params = tiny.init(np.random.default_rng(0), scenario.dtype)
-    batch = Batch(np.ones((2, 2), scenario.dtype), np.array([0, 1]))
-    with contextlib.suppress(Exception):  # a strategy need not know this network; what is wrong with it shows
-        if strategy.unsupported(tiny, scenario.dtype) is None:
-            strategy.value_and_gradient(strategy.prepare(tiny, 2, scenario.dtype), params, batch)
-        # What the scenario's network needs may be imported here, too.
-        strategy.prepare(scenario.network, scenario.batch_size, scenario.dtype)

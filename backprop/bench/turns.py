@@ -83,13 +83,18 @@ class Participant:
 
 @dataclass(frozen=True)
 class Site:
-    """Where workers run: data, threads, cores, and the limits of each."""
+    """What workers run, and where: the scenario and its data, threads, cores, and the limits of each.
 
+    rng: of the order of the turns, and of where memory begins.
+    """
+
+    scenario: Scenario
     data: str
     threads: int
     cores: list[int]
     memory_limit_bytes: float
     timeout_s: float
+    rng: np.random.Generator = field(default_factory=np.random.default_rng)
 
 
 @dataclass
@@ -114,11 +119,9 @@ class Turns:
 
 
 def take_turns(
-    scenario: Scenario,
     participants: Sequence[Participant],
     schedule: Schedule,
     site: Site,
-    rng: np.random.Generator,
     advance: Callable[[], None] = lambda: None,
     started: Callable[[], None] = lambda: None,
     reference: str | None = None,
@@ -133,7 +136,7 @@ def take_turns(
     began, costs, number = time.monotonic(), [], 0
     while number < schedule.starts:
         due = [one for one in participants if _takes_part(outcomes[one.label], number, schedule)]
-        could_stop, cost = _one_start(scenario, due, schedule, site, rng, outcomes, advance, started)
+        could_stop, cost = _one_start(due, schedule, site, outcomes, advance, started)
         stopped &= could_stop
         costs.append(cost)
         number += 1
@@ -182,11 +185,9 @@ def _takes_part(outcome: Outcome, number: int, schedule: Schedule) -> bool:
 
 
 def _one_start(
-    scenario: Scenario,
     due: Sequence[Participant],
     schedule: Schedule,
     site: Site,
-    rng: np.random.Generator,
     outcomes: dict[str, Outcome],
     advance: Callable[[], None],
     started: Callable[[], None],
@@ -196,10 +197,10 @@ def _one_start(
     with contextlib.ExitStack() as stack:
         ready: dict[str, tuple[WorkerProcess, float]] = {}
         workers = stack.enter_context(started_ahead(len(due), site.threads, site.cores))
-        for k, process in zip(rng.permutation(len(due)), workers, strict=True):
+        for k, process in zip(site.rng.permutation(len(due)), workers, strict=True):
             one, worker = due[k], stack.enter_context(process)
             try:
-                answer = load(worker, scenario, one, site, rng) | worker.ask("prepare", site.timeout_s)
+                answer = load(worker, one, site) | worker.ask("prepare", site.timeout_s)
             except WorkerError as failure:
                 outcomes[one.label].failure = failure
                 continue
@@ -212,7 +213,7 @@ def _one_start(
         prepared = time.monotonic()
         for turn in range(schedule.turns):
             labels = [label for label, (_, call_s) in ready.items() if turn < schedule.turns_of(call_s)]
-            for k in rng.permutation(len(labels)):
+            for k in site.rng.permutation(len(labels)):
                 label = labels[k]
                 worker, call_s = ready[label]
                 try:
@@ -225,18 +226,16 @@ def _one_start(
     return stopped, _Cost(prepared - began, turn_s)
 
 
-def load(
-    worker: WorkerProcess, scenario: Scenario, one: Participant, site: Site, rng: np.random.Generator
-) -> dict[str, Any]:
+def load(worker: WorkerProcess, one: Participant, site: Site) -> dict[str, Any]:
     """Tell a fresh worker what it is; at every start its memory begins somewhere else."""
     return worker.ask(
         "load",
         START_UP_S,
-        scenario=scenario.to_json(),
+        scenario=site.scenario.to_json(),
         strategy=one.target,
         data=site.data,
         threads=site.threads,
-        ballast_bytes=_BALLAST_STEP * int(rng.integers(_MOST_BALLAST_STEPS)),
+        ballast_bytes=_BALLAST_STEP * int(site.rng.integers(_MOST_BALLAST_STEPS)),
         memory_limit_bytes=site.memory_limit_bytes,
         slower_by=one.slower_by,
     )

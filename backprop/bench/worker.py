@@ -8,6 +8,7 @@ answered by one on what was standard output before anything could print to it.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import json
 import sys
@@ -77,13 +78,7 @@ class Worker:
         """What the machine can do in the scenario's dtype, and the time of one loss where it fits."""
         assert self._steps is not None
         self._steps.bench.memory_bytes = memory_bytes
-        speeds = self._steps.bench.speeds
-        return {
-            "flops_per_s": speeds.limits.flops_per_s,
-            "bytes_per_s": speeds.limits.bytes_per_s,
-            "loss_s": speeds.loss_s,
-            "overhead_s": speeds.overhead_s,
-        }
+        return dataclasses.asdict(self._steps.bench.speeds)
 
 
 def _limit_memory(limit_bytes: float | None) -> None:

@@ -8,8 +8,8 @@ import signal
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from backprop.bench import units
-from backprop.bench.alarm import at_most
+from backprop import units
+from backprop.bench.budget import at_most
 from backprop.bench.clock import Call
 from backprop.bench.record import Status
 from backprop.bench.threads import thread_variables
@@ -43,37 +43,34 @@ class WorkerError(Exception):
         self.reason = reason
 
 
-class WorkerProcess:
-    """A child process whose failures have the status of a cell. Leaving it as a context manager kills it.
+class WorkerProcess(ChildProcess):
+    """A child process whose failures have the status of a cell.
 
     It starts and imports on any core, and is pinned to its own cores when it is first asked for something.
+
+    pinned: whether the process, which has been asked for something, is pinned to its cores.
     """
 
     def __init__(self, threads: int, cores: Sequence[int]) -> None:
         variables = {**thread_variables(threads), "PYTHONHASHSEED": "0"}  # the same for every worker
-        self._child = ChildProcess("backprop.bench.worker", variables=variables)
+        super().__init__("backprop.bench.worker", variables=variables)
         self._cores = cores
-        self._pinned: bool | None = None
-
-    def __enter__(self) -> WorkerProcess:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.kill()
+        self.pinned: bool | None = None
 
     def ask(self, do: str, timeout_s: float, **message: Any) -> dict[str, Any]:
         """Ask for one thing and wait for the answer.
 
         Raises `WorkerError` where the worker raises, dies, or does not answer in time; it is dead then.
         """
-        if self._pinned is None:
-            self._pinned = self._child.pin(self._cores)
+        if self.pinned is None:
+            self.pinned = self.pin(self._cores)
         try:
-            answer = self._child.ask({"do": do, **message}, timeout_s)
+            self.send({"do": do, **message})
+            answer = self.receive(timeout_s)
         except ChildError as error:
             raise self._failure(error) from error
         if "error" in answer:
-            self.kill()
+            self.end()
             said = f"{answer['error']}: {answer.get('message')}".strip(": ")
             no_memory = answer.get("is_memory_error") or NO_MEMORY.search(said)
             if answer["error"] == UnavailableError.__name__:
@@ -81,37 +78,10 @@ class WorkerProcess:
             raise WorkerError("out-of-memory" if no_memory else "crashed", " ".join(said.split()))
         return answer
 
-    def stop(self) -> None:
-        """Stop the process; where that is not possible its pools are given time to fall asleep."""
-        self._child.stop()
-
-    def resume(self) -> None:
-        """Let the process go on."""
-        self._child.resume()
-
-    def kill(self) -> None:
-        """End the process, which may be stopped, and everything that it has started."""
-        self._child.end()
-
-    @property
-    def pinned(self) -> bool:
-        """Whether the process, which has been asked for something, is pinned to its cores."""
-        return bool(self._pinned)
-
-    @property
-    def can_stop(self) -> bool:
-        """Whether the process could be stopped so far, each time when it was tried."""
-        return self._child.can_stop
-
-    @property
-    def process_id(self) -> int:
-        """The operating system's number of the process."""
-        return self._child.process_id
-
     def _failure(self, error: ChildError) -> WorkerError:
         if error.how == "timed-out":
             return WorkerError("timed-out", f"the process {error.reason}")
-        said = [line for line in self._child.printed.splitlines() if line.strip()]
+        said = [line for line in self.printed.splitlines() if line.strip()]
         last = f"; it said: {said[-1].strip()}" if said else ""
         if error.code == -signal.SIGKILL:
             return WorkerError(
@@ -141,7 +111,7 @@ def started_ahead(count: int, threads: int, cores: Sequence[int]) -> Iterator[It
         yield one_by_one()
     finally:
         for worker in waiting:
-            worker.kill()
+            worker.end()
 
 
 class WorkerHere:

@@ -181,12 +181,13 @@ def _matched(tree: Parts, given: dict[Any, Any], path: str, read: Answer) -> dic
     left = [key for key in extra if key not in same.values()]
     near = near_name([key for key in missing if key not in same], left)
     read_as = {**{key: key for key in tree.keys if key in given}, **same, **near}
+    got = some([join(path, key, tree.named) for key in given])
     for key in missing:
         name, used = join(path, key, tree.named), join(path, read_as.get(key), tree.named)
         if key in same:
             read.notes.append(f"{used} was read as the gradient of {name}.")
         else:
-            instead = f", but {used}" if key in near else f"; got {some(given) or 'nothing'}"
+            instead = f", but {used}" if key in near else f"; got {got or 'nothing'}"
             read.findings.append(found("wrong-name", name, f"There is no {name}{instead}."))
     unused = [key for key in extra if key not in read_as.values()]
     if unused:

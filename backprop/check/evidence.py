@@ -27,12 +27,10 @@ from backprop.check.numeric.verdict import (
 from backprop.check.oracle import (
     FunctionOracle,
     GradientOracle,
-    check_rtol,
     rows_of,
 )
 from backprop.check.points import Structure
 from backprop.check.trees import copied, ends_of
-from backprop.errors import OptionError
 
 
 @dataclass
@@ -84,14 +82,6 @@ _ELSEWHERE = 1e-3
 """Of the scale: the other point at which the gradient is called, to see whether it keeps state."""
 
 
-def settings(rng: np.random.Generator | None, max_calls: int, rtol: float | None) -> np.random.Generator:
-    """The generator of a check; raises `OptionError` for a `max_calls` below 60, or an `rtol` that is no accuracy."""
-    if max_calls < FEWEST_CALLS:
-        raise OptionError(f"max_calls is {max_calls}; expected at least {FEWEST_CALLS}.")
-    check_rtol(rtol)
-    return np.random.default_rng(0) if rng is None else rng
-
-
 def gather(
     function: FunctionOracle,
     claim: Any,
@@ -127,6 +117,7 @@ def gather(
         answer.notes.insert(0, combined.note)
     elif is_hessian:
         answer.findings += _asymmetry(answer, structure)
+    _as_narrow_as_the_function(answer, own.answer)
     after = "gives another value after the gradient was called"
     changed = _changed_since(function, own, "changes-the-function", after)
     rows = rows_of(answer, function)
@@ -138,6 +129,18 @@ def gather(
         if combined is not None:
             _name_single_entries(seen, combined, whole)
     return seen
+
+
+def _as_narrow_as_the_function(answer: Answer, value: Any) -> None:
+    """Take back that a tensor is narrower than its parameter, where the function computes in that format itself."""
+    form = read_numbers(value)[1]
+    if form is None or not hasattr(value, "dtype"):
+        return
+    for each in [one for one in answer.findings if one.kind == "wrong-dtype"]:
+        own = answer.formats.get(str(each.tensor))
+        if own is not None and own.bits >= form.bits:
+            answer.findings.remove(each)
+            answer.notes.append(f"The dtype of {each.tensor} is {own.name}, as that of the function's value.")
 
 
 def _of_combinations(function: FunctionOracle, own: Behaviour, combined: Combinations) -> Behaviour:

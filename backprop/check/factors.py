@@ -12,6 +12,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Confidence, Finding, found
+from backprop.check.leaves import SINGLE
 from backprop.check.numeric.quotients import FINEST, TINY
 from backprop.check.patterns import CLEAR, ENOUGH, KNOWN_TO, Known, Suspect
 from backprop.verify.agreement import norm
@@ -20,6 +21,8 @@ NEAR_ONE = 1e-6
 """A factor that is nearer to one is none: rounding in a narrower dtype explains it better."""
 _SOLVED = 1e-6
 """The relative error of an adjoint through an iterative solver."""
+_ROUNDINGS = 4
+"""Roundings of its own dtype that the entries of a gradient are off, relative to its norm."""
 _BLURRED = 1e-3
 """A factor that is known to no more than this does not fit to rounding."""
 _SHARED = 1e-7
@@ -28,7 +31,9 @@ _LARGEST_BATCH = 100_000
 """A fraction with a larger denominator is written in digits."""
 _SHOWN = 4
 """Numbers that are equal and clearly not zero: by chance so many are not."""
-_USUAL = (2, 0.5, 3, 4, 0.25)
+_TELLING = 1000
+"""A factor that is a whole number up to this one, or its inverse, to six digits or more, is so by no chance."""
+_USUAL = (2, 0.5, 3, 4, 0.25, *(10.0**k for k in range(-9, 10) if k))
 """Factors that a single number must have to be called a multiple: it is always some multiple of another."""
 
 
@@ -36,7 +41,7 @@ def factor(suspect: Suspect) -> list[Finding]:
     """got = k · expected: sign, sum or mean over the batch, or another factor."""
     k = multiple(suspect.known, suspect.known.of(suspect.got))
     if k is None:
-        return _nearly_opposite(suspect)
+        return _nearly(suspect)
     if suspect.turned:  # its shape was that of the transpose, its values are a multiple
         return [*_turned(suspect), *name_factor(suspect, k)]
     return name_factor(suspect, k)
@@ -45,22 +50,33 @@ def factor(suspect: Suspect) -> list[Finding]:
 def shared_factor(suspect: Suspect, named: Sequence[tuple[Suspect, list[Finding]]]) -> list[Finding]:
     """A single number that is as many times too large as another tensor: by itself it is some multiple anyway."""
     k = multiple(suspect.known, suspect.known.of(suspect.got)) if suspect.got.size == 1 else None
-    for other, findings in named if k is not None else ():
-        same = multiple(other.known, other.known.of(other.got)) if other.got.size > 1 and findings else None
-        if same is not None and k is not None and abs(k - same) <= _SHARED * abs(same):
-            seen = f"got = {number(k)} · expected, as in {other.name}."
-            return suspect.finding(findings[0].kind, seen, "likely")
+    if k is None or abs(k - 1) < NEAR_ONE:
+        return []
+    for other, findings in named:
+        if other.name == suspect.name or (other.got.size > 1 and not findings):
+            continue
+        same = multiple(other.known, other.known.of(other.got))
+        if same is not None and abs(k - same) <= _SHARED * abs(same):
+            kind = findings[0].kind if other.got.size > 1 else "constant-factor"
+            return suspect.finding(kind, f"got = {number(k)} · expected, as in {other.name}.", "likely")
     return []
 
 
-def _nearly_opposite(suspect: Suspect) -> list[Finding]:
-    """got = -expected to the accuracy of a solver: beside a wrong sign its error is small."""
-    got, expected = suspect.compared
-    size, off = norm(expected), norm(got + expected)
-    if suspect.known.informative() < 2 or off > _SOLVED * size:
+def _nearly(suspect: Suspect) -> list[Finding]:
+    """got = -expected or a usual multiple of it, to the accuracy of a solver or of a narrow dtype."""
+    (got, expected), dtype = suspect.compared, suspect.raw_dtype
+    eps = float(np.finfo(dtype).eps) if dtype is not None and dtype.kind in "fc" else 0.0
+    room, size = max(_SOLVED, _ROUNDINGS * eps), norm(expected)
+    if got.size < 2 or not (suspect.known.informative() >= 2 or eps > SINGLE.eps):
         return []
-    evidence = f"got = -expected to {off / size:.0e} of its norm, as a solver that stops early leaves it."
-    return suspect.finding("sign", evidence, "likely")
+    k = next((k for k in (-1, *_USUAL) if norm(got - k * expected) <= room * abs(k) * size), None)
+    if k is None:
+        return []
+    why = "rounding leaves it" if room > _SOLVED else "a solver that stops early leaves it"
+    off = f"to {norm(got - k * expected) / (abs(k) * size):.0e} of its norm, as {why}."
+    if k == -1:
+        return suspect.finding("sign", f"got = -expected {off}", "likely")
+    return suspect.finding("constant-factor", f"got = {number(k)} · expected {off}", "likely")
 
 
 def multiple(known: Known, got: Array) -> float | None:
@@ -72,7 +88,7 @@ def multiple(known: Known, got: Array) -> float | None:
         return None
     k = 1 / float(inverse)
     with np.errstate(all="ignore"):
-        fits = np.abs(got - k * known.values) <= 2 * max(1.0, abs(k)) * known.tolerance
+        fits = np.abs(got - k * known.values) <= 2 * abs(k) * known.tolerance  # else all fits a k of almost 0
     return k if np.all(fits[known.usable]) else None
 
 
@@ -101,11 +117,13 @@ def name_factor(suspect: Suspect, k: float) -> list[Finding]:
         batch: Confidence = "likely" if n == 2 and plain == "certain" else plain
         findings = suspect.finding(kind, f"got = {sign}{text} with n = {n}, the batch size.", batch)
         return findings + (suspect.finding("sign", f"k is negative: {seen}", plain) if k < 0 else [])
-    if count == 1 and not any(is_about(np.sign(k) * value) for value in _USUAL):
+    whole = round(size) if size > 1 else round(1 / size)
+    is_whole = is_about(np.sign(k) * whole) or is_about(np.sign(k) / whole)
+    is_telling = is_whole and whole <= _TELLING and near <= NEAR_ONE
+    if count == 1 and not is_telling and not any(is_about(np.sign(k) * value) for value in _USUAL):
         return []
     hint = ""
-    whole = round(size) if size > 1 else round(1 / size)
-    if n is None and whole > 2 and (is_about(np.sign(k) * whole) or is_about(np.sign(k) / whole)):
+    if n is None and whole > 2 and is_whole:
         way = "summed over a batch of" if size > 1 else "averaged twice over a batch of"
         hint = f" Is it {way} {whole}?"
     return suspect.finding("constant-factor", seen + hint, plain)

@@ -157,7 +157,7 @@ def choose(
         except Exception as error:  # of whatever kind: it is the user's
             failed.append((form, error))
     if not works:
-        if len(failed) == 1:
+        if failed and (len(failed) == 1 or isinstance(failed[0][1], CheckError)):
             raise failed[0][1]
         seen = "; ".join(f"{form.words}: {type(error).__name__}: {error}" for form, error in failed)
         words = seen or f"it takes none of {'; '.join(form.words for form in forms)}"

@@ -17,7 +17,7 @@ from backprop.arrays import Array
 from backprop.check.answers import is_number, value_and_gradient
 from backprop.check.behaviour import observe
 from backprop.check.calls import step_of, with_point
-from backprop.check.evidence import gather, settings
+from backprop.check.evidence import gather
 from backprop.check.kinds import Finding
 from backprop.check.leaves import read
 from backprop.check.lines import Lines
@@ -30,6 +30,7 @@ from backprop.check.oracle import MAX_CALLS, Budget, FunctionOracle
 from backprop.check.points import Structure, structure_of
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
+from backprop.check.settings import settings
 from backprop.check.trees import ends_of
 from backprop.check.trials import with_trials
 from backprop.errors import CheckError
@@ -43,7 +44,7 @@ def check_gradient(
     jacobian: Any = None,
     bounds: Any = None,
     retract: Callable[[Any, Any], Any] | None = None,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     max_calls: int = MAX_CALLS,
     batch_size: int | None = None,
     rtol: float | None = None,
@@ -67,7 +68,7 @@ def check_gradient(
     upper)}. Neither function is called beyond them, and on an edge the slope to the inside is the truth.
     retract: retract(point, δ) is a point beside it, and the gradient is by δ at δ = 0: on a Lie group, a manifold, or
     for a matrix that stays symmetric. δ has the form of the gradient.
-    rng: for the random directions; by default the same ones in every call.
+    rng: for the random directions, a generator or its seed; by default the same ones in every call.
     max_calls: how often the function and the gradient together may be called at most, by default 2,000 times. With
     few parameters, at most a tenth of this number or half of it where complex steps work, every entry is compared.
     With more, random directions are: a right gradient takes at most 200 calls then, however many its parameters; of a
@@ -86,11 +87,11 @@ def check_gradient(
     are left, and told in `lines`.
 
     Raises `CheckError` where there is nothing to compare: a point, value or gradient that is no real number, or a
-    value that is not finite; `OptionError` for a `max_calls` below 60, or an `rtol` that is no number between 0 and
-    1. What the functions raise at the point is passed on.
+    value that is not finite; `OptionError` for a `max_calls` below 60, and for an `rtol`, `batch_size` or `rng` that
+    is none. What the functions raise at the point is passed on.
     """
     claim = _the_one(gradient, jacobian, point)
-    rng = settings(rng, max_calls, rtol)
+    rng = settings(rng, max_calls, rtol, batch_size, function=function, retract=retract)
     with np.errstate(all="ignore"):  # whatever the user's own settings are
         structure, x = structure_of(point)
         sources = [claim], [function]  # whose lines are looked for, however they are called
@@ -178,7 +179,7 @@ def check_step(
     step: Callable[..., Any],
     point: Any,
     *,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     max_calls: int = MAX_CALLS,
     batch_size: int | None = None,
     rtol: float | None = None,
@@ -199,7 +200,7 @@ def check_step(
             return 0.5 * np.sum(d * d) * len(x), x.T @ d, d.sum(axis=0)
         backprop.check_step(step, {"W": W, "b": b})
     """
-    rng = settings(rng, max_calls, rtol)
+    rng = settings(rng, max_calls, rtol, batch_size, step=step)
     with np.errstate(all="ignore"):
         structure, x = structure_of(point)
         both = step_of(step, point, structure)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array, DType
-from backprop.check.evidence import Evidence, gather, settings
+from backprop.check.evidence import Evidence, gather
 from backprop.check.forms import Form, choose, forms_of_pushforward
 from backprop.check.jacobians import Combinations
 from backprop.check.kinds import found
@@ -35,8 +35,10 @@ from backprop.check.product import (
 )
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
+from backprop.check.settings import settings
 from backprop.check.trees import Parts
 from backprop.check.upstream import MOST_BLURRED
+from backprop.errors import CheckError
 
 _MOST = 256
 """Entries of the outputs that are compared one by one; of more, random combinations are."""
@@ -48,7 +50,7 @@ def check_jvp(
     inputs: Any = None,
     *,
     tangents_first: bool | None = None,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     max_calls: int = MAX_CALLS,
     rtol: float | None = None,
 ) -> GradientCheck:
@@ -73,7 +75,7 @@ def check_jvp(
         def pushforward(x, W, dx, dW): return dx @ W + x @ dW      # tangents like x and W -> (n, o)
         backprop.check_jvp(forward, pushforward, (x, W))
     """
-    rng = settings(rng, max_calls, rtol)
+    rng = settings(rng, max_calls, rtol, forward=forward, pushforward=pushforward)
     with np.errstate(all="ignore"):
         passed = forward_pass(forward, inputs, pushforward)
         output = outputs_of(passed.run(passed.structure.build(passed.point)))
@@ -155,6 +157,8 @@ def _tangents(structure: Structure, vector: Array, dtype: DType | None = None) -
 
 def _without_outputs(answer: Any, output: Structure) -> Any:
     """The tangent of the outputs, where they come with it in a pair."""
+    if answer is None:
+        raise CheckError("pushforward gave None; expected the tangent of the outputs.")
     is_pair = isinstance(answer, tuple) and len(answer) == 2
     has_two = isinstance(output.tree, Parts) and len(output.tree.keys) == 2
     return answer[1] if is_pair and (not has_two or isinstance(answer[0], list | tuple)) else answer

@@ -118,8 +118,10 @@ def read(value: Any) -> tuple[Array, Format | None]:
 
 
 def read_numbers(value: Any) -> tuple[Array | None, Format | None]:
-    """What `read` gives, with Python numbers (dtype object) as float64; None for what is no array."""
+    """What `read` gives, with Python numbers (dtype object) as float64; None for what is no array, or is masked."""
     try:
+        if np.ma.is_masked(value):
+            return None, None
         array, form = read(value)
         return array.astype(np.float64) if array.dtype.kind == "O" and value is not None else array, form
     except (TypeError, ValueError, RuntimeError):

@@ -108,6 +108,8 @@ _SAME, _OTHER = 1e-9, 1e-7
 """Relative differences: up to the first one numbers are equal, beyond the second one clearly different."""
 _MOVED = 1e-4
 """By which share of its values an input is moved."""
+_ROUNDINGS = 32
+"""A change of so many roundings shows in an answer."""
 _MOST_INPUTS = 12
 """The most inputs for which other values are tried."""
 
@@ -180,7 +182,8 @@ def _input_ignored(seen: Evidence, name: str) -> Finding | None:
     function, structure = seen.function, seen.function.structure
     places = structure.places[name]
     along = _directions(len(places))[:1]
-    if seen.gradient is None:
+    eps = max(structure.format.eps, seen.answer.formats.get(name, structure.format).eps)
+    if seen.gradient is None or _ROUNDINGS * eps > _MOVED:  # its rounding may hide the change
         return None
     before = _slope(seen, function.point, {}, places, along[0])
     for leaf in structure.leaves[:_MOST_INPUTS]:

@@ -30,7 +30,7 @@ from backprop.check.numeric.directions import Bounds, is_within
 from backprop.check.points import Structure
 from backprop.check.trees import copied
 from backprop.check.words import describe
-from backprop.errors import CheckError, OptionError
+from backprop.errors import CheckError
 
 # Budget: what a check is asked for: at most how many calls, and how exact a gradient.
 
@@ -60,12 +60,6 @@ class Budget:
     def room(self, calls: int) -> bool:
         """Whether so many calls more are allowed."""
         return calls <= self.left
-
-
-def check_rtol(rtol: float | None) -> None:
-    """Raise `OptionError` for an accuracy that is no number between 0 and 1."""
-    if rtol is not None and not 0 < rtol < 1:
-        raise OptionError(f"rtol is {rtol}; expected a number between 0 and 1.")
 
 
 @contextlib.contextmanager
@@ -135,7 +129,7 @@ class FunctionOracle:
         Raises `CheckError` where it is no real number (for a Jacobian, no array of them), or not finite.
         """
         value, _ = read_numbers(raw)
-        if value is None or value.dtype.kind not in "iufb":
+        if value is None or value.dtype.kind not in "iuf":
             wanted = "an array of real numbers" if jacobian else "a real number"
             is_complex = value is not None and value.dtype.kind == "c"
             got = "complex numbers" if is_complex else describe(raw)

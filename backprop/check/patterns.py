@@ -224,7 +224,7 @@ class Suspect:
     def is_product(self, k: Array) -> bool:
         """Whether got = k · expected in every entry, to rounding."""
         off = np.abs(self.got - self.expected * k)
-        return bool(np.all(off <= 2 * np.maximum(1, np.abs(k)) * self.tolerance))
+        return bool(np.all(off <= 2 * np.where(k == 0, 1, np.abs(k)) * self.tolerance))
 
     @property
     def compared(self) -> tuple[Array, Array]:

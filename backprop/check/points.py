@@ -57,13 +57,20 @@ def _leaf(value: Any, name: str) -> tuple[Leaf, Array]:
     return leaf, (dataclasses.replace(leaf, conjugate=False)).parts(array)
 
 
-def _kind(value: Any, name: str) -> str:
+_PLAIN = (np.ndarray, np.memmap)
+
+
+def _kind(value: Any, name: str, what: str) -> str:
     """Whether a value is floating, whole, or constant; raises `CheckError` for what is none of these."""
     if value is None or isinstance(value, bool | str | bytes) or callable(value):
         return "constant"
     is_number = isinstance(value, int | float | complex | np.number)
     if not is_number and not hasattr(value, "__array__"):
-        raise CheckError(f"The point has {describe(value)} at {name}; expected an array or a number.")
+        raise CheckError(f"The {what} has {describe(value)} at {name}; expected an array or a number.")
+    if isinstance(value, np.ndarray) and type(value) not in _PLAIN:  # whose products or masks would be lost
+        raise CheckError(
+            f"The {what} has {describe(value)} at {name}; expected a plain array, as of np.asarray."
+        )
     array, form = read(value)
     if form is not None:
         return "floating"
@@ -71,7 +78,7 @@ def _kind(value: Any, name: str) -> str:
         return "whole"
     if array.dtype.kind in "bSUMmV" or is_pandas(value):
         return "constant"
-    raise CheckError(f"The point has the dtype {array.dtype} at {name}; expected real numbers.")
+    raise CheckError(f"The {what} has the dtype {array.dtype} at {name}; expected real numbers.")
 
 
 # Structure: a point of any form, an array or nested containers of arrays, as one vector (p,) and back.
@@ -219,7 +226,7 @@ def structure_of(
     how the message calls it.
     """
     ends = _ends_by_name(point, root, what)
-    kinds = {path: _kind(value, path) for path, value in ends.items()}
+    kinds = {path: _kind(value, path, what) for path, value in ends.items()}
     has_floating = "floating" in kinds.values()
     if fixed is None:
         wanted = any(is_torch(value) and value.requires_grad for value in ends.values())

@@ -25,7 +25,7 @@ from backprop.check.words import some
 _SURPLUS = 2
 """A pattern has so many more values to explain than numbers that were chosen to explain them, at least."""
 _EPSILON_CLEAR = 5
-"""Times its uncertainty: an ε that is found alike in three entries or more is there."""
+"""Times its uncertainty in two entries: an ε that is found alike in three or more is there."""
 _LARGEST_EPSILON = 0.1
 """An ε that is larger is none."""
 _SAME, _ALIKE = 1e-9, 1e-8
@@ -96,7 +96,8 @@ def _one_value(values: Array, blur: Array) -> float | None:
     weight = 1 / blur[usable] ** 2
     value = float(np.sum(values[usable] * weight) / np.sum(weight))
     fits = np.all(np.abs(values - value) <= KNOWN_TO * np.maximum(blur, 0))
-    return value if fits and abs(value) > _EPSILON_CLEAR * float(np.min(blur[usable])) else None
+    shown = np.sum(abs(value) > _EPSILON_CLEAR * blur[usable])
+    return value if fits and shown >= 2 else None
 
 
 def penalty(suspect: Suspect) -> list[Finding]:
@@ -163,7 +164,7 @@ def slice_factors(got: Array, expected: Array, tolerance: Array, axis: int) -> A
     k = np.where(np.any(clear, 1), k, 1.0).astype(np.float64)
     if not np.all(np.isfinite(k)):
         return None
-    fits = np.abs(each - k[:, None] * true) <= 2 * np.maximum(1, np.abs(k[:, None])) * slack
+    fits = np.abs(each - k[:, None] * true) <= 2 * np.where(k == 0, 1, np.abs(k))[:, None] * slack
     off = np.abs(each - true) > 2 * slack
     moved = np.any(off, 1)
     proven = np.all(clear.sum(1)[moved] >= 2) and np.sum(clear[moved]) - np.sum(moved) >= _SURPLUS

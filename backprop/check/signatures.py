@@ -20,6 +20,7 @@ import numpy as np
 from backprop.check.factors import conjugated, factor, transposed
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import BFLOAT, HALF, SINGLE, round_to
+from backprop.check.numeric.quotients import FINEST
 from backprop.check.patterns import CLEAR, ENOUGH, Known, Suspect, pattern
 from backprop.check.ratios import along_an_axis, by_case, epsilon, log_parameter, penalty
 from backprop.check.rearranged import (
@@ -74,7 +75,7 @@ def unknown(suspect: Suspect) -> Finding:
     evidence = f"No kind of mistake was recognised. {' '.join(said)}"
     got, expected = suspect.compared
     off, size = np.max(np.abs(got - expected), initial=0), norm(expected) / np.sqrt(max(1, expected.size))
-    if not 0 < off < _NEARLY_RIGHT * size:
+    if not FINEST * size < off < _NEARLY_RIGHT * size:
         return found("unknown", suspect.name, evidence, "possible")
     enough = 10.0 ** np.ceil(np.log10(off / size))
     fix = "If a solver that stops early leaves as much, say how exact the gradient need be:"
@@ -163,12 +164,16 @@ _MOVED = 8 * SINGLE.eps
 """How far float32 arguments may move a gradient, relative to its norm."""
 
 
+_SHORTER = 4
+"""Numbers of so many bits less than a format has, such as 1 and 0.5, are numbers of any format."""
+
+
 def lower_precision(suspect: Suspect) -> list[Finding]:
     """Numbers of a narrower dtype, or a gradient that rounds what it is given to float32."""
     got, expected = suspect.compared
     scale = norm(expected)
     error = norm(got - expected) / scale if scale else 0.0
-    if error == 0:  # it is wrong only at kinks
+    if error == 0 or suspect.known.fits(suspect.known.of(suspect.got)):  # it is wrong only at kinks
         return []
     off = f"‖got - expected‖ / ‖expected‖ = {error:.1e}."
     for form in (SINGLE, HALF, BFLOAT):
@@ -176,6 +181,7 @@ def lower_precision(suspect: Suspect) -> list[Finding]:
             np.any(got)
             and error <= form.eps
             and np.array_equal(round_to(suspect.got, form.bits), suspect.got)
+            and not np.array_equal(round_to(suspect.got, form.bits - _SHORTER), suspect.got)
         ):
             return suspect.finding("lower-precision", f"Every entry is a {form.name} number; {off}")
     narrow = suspect.in_float32

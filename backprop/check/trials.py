@@ -19,6 +19,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.around import OTHER, as_means, aside, is_near, kinks_of_a_mean
+from backprop.check.constants import with_constants
 from backprop.check.evidence import Evidence, gather
 from backprop.check.factors import NEAR_ONE
 from backprop.check.kinds import found
@@ -48,6 +49,7 @@ def with_trials(check: GradientCheck, seen: Evidence, sources: Sequence[Callable
     wrong = frozenset(each.tensor.name for each in seen.verdicts if each.wrong)
     if not wrong or seen.gradient is None or seen.function.outputs:
         return check
+    check = with_constants(check, seen)
     fixed = _fixed(seen, aside(seen, _BESIDE, 3), wrong)
     means = kinks_of_a_mean(seen, frozenset(fixed), wrong)
     if means:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from backprop.check.answers import read_answer
-from backprop.check.evidence import gather, settings
+from backprop.check.evidence import gather
 from backprop.check.forms import Form, choose, forms_of_backward, whole
 from backprop.check.leaves import is_none
 from backprop.check.lines.find import with_lines
@@ -38,6 +38,7 @@ from backprop.check.product import (
 )
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
+from backprop.check.settings import settings
 from backprop.check.trees import ends_of
 from backprop.check.trials import with_trials
 from backprop.check.upstream import look_at_upstream
@@ -51,7 +52,7 @@ def check_vjp(
     inputs: Any = None,
     *,
     cache: bool | None = None,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     max_calls: int = MAX_CALLS,
     batch_size: int | None = None,
     rtol: float | None = None,
@@ -82,7 +83,7 @@ def check_vjp(
         def backward(dy, x, W): return dy @ W.T, x.T @ dy          # (n, o) -> (n, i), (i, o)
         backprop.check_vjp(forward, backward, (x, W))
     """
-    rng = settings(rng, max_calls, rtol)
+    rng = settings(rng, max_calls, rtol, batch_size, forward=forward, backward=backward)
     with np.errstate(all="ignore"):
         product = _product(forward, backward, inputs, cache, rng)
         oracle = FunctionOracle(product.value, product.structure, product.point, Budget(max_calls))

@@ -33,7 +33,8 @@ def describe(value: Any) -> str:
         return "None"
     kind = type(value).__name__
     if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape} and dtype {value.dtype}"
+        word = "an array" if type(value) is np.ndarray else f"a {kind}"
+        return f"{word} of shape {value.shape} and dtype {value.dtype}"
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 

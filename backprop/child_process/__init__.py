@@ -1,7 +1,8 @@
 """Child processes: started, asked, stopped while they wait, and ended with everything that they have started.
 
     with ChildProcess("backprop.bench.worker") as child:
-        answer = child.ask({"do": "ping"}, timeout_s=60)
+        child.send({"do": "ping"})
+        answer = child.receive(timeout_s=60)
 
 A question is a JSON object on one line of the child's standard input, an answer one on a line of its standard output.
 Bytes may follow either line, as many as the two sides agree on. Nothing that a child sends is trusted: a line has a

@@ -20,7 +20,7 @@ _END_S = 10.0
 _REAP_S = 1.0
 """The longest that their exit codes are waited for."""
 _LOOKS = 3
-"""In vain, one after another: a process whose parent has just died is missed by a single one."""
+"""Looks one after another that must find nobody new: a single one misses a process whose parent has just died."""
 
 
 class Family:

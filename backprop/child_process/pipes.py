@@ -14,7 +14,7 @@ Data = Sequence[bytes | bytearray | memoryview]
 _PIECE = 2**16
 """What is read at once: as much as a pipe of Linux holds."""
 _PIECES_AHEAD = 16
-"""Of answers that nobody has asked for yet; then the child waits."""
+"""The most pieces of answers that nobody has asked for yet; then the child waits."""
 _HEAD_BYTES, _TAIL_BYTES = 100_000, 10_000
 """What is kept of the beginning and of the end of what a child prints."""
 _ROOM_S = 0.002

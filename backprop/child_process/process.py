@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from backprop.child_process.family import Family, limit_memory
 from backprop.child_process.pipes import Capped, Data, put_where_room_is, read, started, write
@@ -82,6 +82,7 @@ class ChildProcess:
         )
         self._family.take_in(self._process.pid)
         self.can_stop = hasattr(signal, "SIGSTOP")
+        """Whether the process could be stopped so far, each time when it was tried."""
         self._questions: queue.SimpleQueue[Data | None] = queue.SimpleQueue()
         self._pieces: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._unread = bytearray()
@@ -97,7 +98,7 @@ class ChildProcess:
         if self._process.stderr is not None:
             self._threads.append(started(read, self._process.stderr, self._printed.add))
 
-    def __enter__(self) -> ChildProcess:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -105,23 +106,21 @@ class ChildProcess:
 
     # Questions and answers ----------------------------------------------------------------------------
 
-    def ask(self, question: Mapping[str, Any], timeout_s: float, data: Data = ()) -> dict[str, Any]:
-        """Send a question, with `data` after its line, and wait for the answer.
-
-        Raises `ChildError` where the child does not answer as asked within `timeout_s`; it is ended then.
-        """
-        self.send(question, data)
-        return self.receive(timeout_s)
-
     def send(self, question: Mapping[str, Any], data: Data = ()) -> None:
-        """Send a question without waiting; raises `ChildError` where the child has sent what nobody asked for."""
+        """Send a question, with `data` after its line, without waiting for the answer.
+
+        Raises `ChildError` where the child has sent what nobody asked for; it is ended then.
+        """
         self._take_what_is_there()
         if self._unread:
             raise self._failed("unreadable", "wrote on the pipe of its answers unasked")
         self._questions.put([(json.dumps(question) + "\n").encode(), *data])
 
     def receive(self, timeout_s: float, most_bytes: int = MOST_LINE_BYTES) -> dict[str, Any]:
-        """Wait for a line of at most `most_bytes`, and read it as an answer; raises as `ask` does."""
+        """Wait for a line of at most `most_bytes`, and read it as an answer.
+
+        Raises `ChildError` where the child does not answer as asked within `timeout_s`; it is ended then.
+        """
         deadline = time.monotonic() + timeout_s
         searched = 0
         while (end := self._unread.find(b"\n", searched)) < 0:
@@ -142,7 +141,7 @@ class ChildProcess:
         return answer
 
     def receive_bytes(self, count: int, timeout_s: float) -> bytearray:
-        """Wait for the `count` bytes that follow an answer's line; raises as `ask` does."""
+        """Wait for the `count` bytes that follow an answer's line; raises as `receive` does."""
         deadline = time.monotonic() + timeout_s
         data = bytearray(count)
         filled = 0

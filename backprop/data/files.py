@@ -21,7 +21,7 @@ from backprop.npz import of_numbers, read_npz
 
 _KERAS = ("x_train", "y_train", "x_test", "y_test")
 _TEST_EVERY = 6
-"""Of a single table every sixth row is a test sample, as of MNIST every seventh is."""
+"""Every sixth row of a single table is a test sample; in MNIST it is every seventh."""
 
 SUFFIXES = (".npz", ".csv", ".csv.gz")
 

@@ -18,7 +18,7 @@ from backprop.data.dataset import WHITE, Dataset
 from backprop.errors import DataError
 
 _FEWEST_CLASSES = 10
-"""Of MNIST and the sets that replace it: a folder in which some digits are missing has them all the same."""
+"""The classes of MNIST and of the sets that replace it: a folder has all of them, even if some digits are missing."""
 
 
 _COLOURS = 3

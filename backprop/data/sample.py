@@ -1,8 +1,7 @@
 """The small real sample of MNIST that is shipped inside the package: 5,000 training and 1,000 test images.
 
-It holds the first 500 training and the first 100 test images of each class, in their original order
-(`choose`), so that every command works without a network. SAMPLE-LICENSE.md, beside it, has its terms;
-tools/make_sample.py makes it again.
+It holds the first 500 training and the first 100 test images of each class, in their original order, so that every
+command works without a network. SAMPLE-LICENSE.md, beside it, has its terms; tools/make_sample.py makes it again.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from importlib.resources import files
 from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 
 from backprop.data.dataset import Dataset
 from backprop.errors import DataError
@@ -27,20 +25,6 @@ _SHAPES = {
     "test_images": (CLASSES * TEST_EACH, 28, 28),
     "test_labels": (CLASSES * TEST_EACH,),
 }
-
-
-def choose(labels: npt.NDArray[np.uint8], each: int) -> npt.NDArray[np.intp]:
-    """Positions of the first `each` samples of every class, in ascending order.
-
-    Raises `DataError` for a class that has fewer samples.
-    """
-    chosen = [np.flatnonzero(labels == label)[:each] for label in range(CLASSES)]
-    for label, positions in enumerate(chosen):
-        if len(positions) < each:
-            raise DataError(
-                f"Class {label} is too small for the sample: got {len(positions)} images, expected {each}."
-            )
-    return np.sort(np.concatenate(chosen))
 
 
 def load_sample() -> Dataset:

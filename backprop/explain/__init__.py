@@ -11,8 +11,7 @@ from __future__ import annotations
 from backprop.explain.explanation import Explanation, TooLargeError, check_printable, example, explain, trace
 from backprop.explain.html import render_html
 from backprop.explain.markdown import render_markdown
-from backprop.explain.side_by_side import Row, line_up
-from backprop.explain.step import Derivative, Step, Trace
+from backprop.explain.step import Derivative, Row, Step, Trace, line_up
 from backprop.explain.text import render_text
 from backprop.explain.values import Values, read_values
 

@@ -18,8 +18,7 @@ from backprop.errors import BackpropError, OptionError, UnsupportedError
 from backprop.explain.names import Names, plain_name
 from backprop.explain.recorder import Recorder
 from backprop.explain.shortcuts import Shortcut, shortcut_of
-from backprop.explain.side_by_side import Row, line_up
-from backprop.explain.step import Step, Trace
+from backprop.explain.step import Row, Step, Trace, line_up
 from backprop.explain.watched import watched
 from backprop.network import Batch, Network
 from backprop.options import check_count

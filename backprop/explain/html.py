@@ -10,8 +10,7 @@ from backprop.explain import words
 from backprop.explain.explanation import Explanation
 from backprop.explain.names import LOSS, Names
 from backprop.explain.numbers import ZERO, Matrix, matrices
-from backprop.explain.side_by_side import Row
-from backprop.explain.step import Step
+from backprop.explain.step import Row, Step
 
 
 def render_html(explanation: Explanation) -> str:

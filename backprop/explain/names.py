@@ -2,7 +2,7 @@
 
 zₖ is the output of the k-th layer with parameters, such as a linear one, aₖ the output of an activation after it, p
 the output of a softmax at the end: the letters that the layers' files give. ℓ is the loss of one sample, L the mean
-of ℓ over n.
+of ℓ over n. The formulas that the files of layers and losses state are written with these names.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from backprop.errors import UnsupportedError
 from backprop.layers import Layer
+from backprop.losses import Loss
 from backprop.network import Network
 
 LOSS, SAMPLE_LOSS = "L", "ℓ"
@@ -104,3 +105,28 @@ def plain_name(name: str) -> str:
     for word, letter in _GREEK.items():
         name = name.replace(letter, word)
     return name.translate(_DIGITS)
+
+
+# The formulas of layers and losses --------------------------------------------------------------------
+
+
+def formula(form: str, subject: Layer | Loss, names: dict[str, str]) -> str:
+    """The right-hand side of a form, "vjp" or "vjp W", element by element; "" where the file states none.
+
+    In the braces of `Layer.formulas` stand the names of the network at hand: {x} and {y} are a layer's input and
+    output, {W} and {b} its parameters, {k} a loss: L or ℓ. Σ runs over the letter behind it.
+    """
+    known = dict(subject.formulas)
+    if "derivative" in known:  # f' of an activation: its Jacobian is diagonal
+        slope = known["derivative"]
+        known["input_jacobian"], known["input_factor"] = f"{slope} δ[o,i]", slope
+        known["vjp"] = slope.replace("[n,o]", "[n,i]") + " ∂{k}/∂{y}[n,i]"
+    known.setdefault("input_factor", known.get("input_jacobian", ""))
+    return known.get(form, "").format_map(names)
+
+
+def of_one_sample(text: str) -> str:
+    """The formula of a loss or its gradient without the mean over n."""
+    for mean, without in (("1/n Σn ", ""), ("1/n ", ""), ("/(n c) Σn", "/c"), ("/(n c)", "/c")):
+        text = text.replace(mean, without)
+    return text

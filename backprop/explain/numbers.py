@@ -31,12 +31,12 @@ def matrices(array: Array, letters: str) -> list[Matrix]:
     texts = _texts(array)
     if array.ndim < 2:
         column = np.atleast_1d(texts)[None, :]
-        heads = _heads(letters, column.shape[1:]) if array.ndim else ("",)
-        return [_matrix("", heads, ("",), column)]
+        columns = heads(letters, column.shape[1:]) if array.ndim else ("",)
+        return [_matrix("", columns, ("",), column)]
     if array.ndim == 2:
-        rows, columns = (_heads(letters[k], array.shape[k : k + 1]) for k in (0, 1))
+        rows, columns = (heads(letters[k], array.shape[k : k + 1]) for k in (0, 1))
         return [_matrix("", columns, rows, texts)]
-    rows, columns = _heads(letters[1], array.shape[1:2]), _heads(letters[2:], array.shape[2:])
+    rows, columns = heads(letters[1], array.shape[1:2]), heads(letters[2:], array.shape[2:])
     several = f"  {','.join(primed(letters)[2:])}:" if array.ndim > 3 else ""
     return [
         _matrix(f"{letters[0]}={k}{several}", columns, rows, texts[k].reshape(len(rows), len(columns)))
@@ -49,17 +49,12 @@ def primed(letters: str) -> list[str]:
     return [letter + "′" * letters[:k].count(letter) for k, letter in enumerate(letters)]
 
 
-def bytes_text(count: int) -> str:
-    """Bytes in words: 96 B, 1.5 kB."""
-    return f"{count} B" if count < 1000 else f"{count / 1000:.3g} kB"
-
-
 def _matrix(caption: str, columns: tuple[str, ...], rows: tuple[str, ...], texts: Array) -> Matrix:
     return Matrix(caption, columns, rows, tuple(tuple(str(text) for text in row) for row in texts))
 
 
-def _heads(letters: str, sizes: tuple[int, ...]) -> tuple[str, ...]:
-    """i=0 … for one axis; 0,0 … under "i,o:" for several."""
+def heads(letters: str, sizes: tuple[int, ...]) -> tuple[str, ...]:
+    """i=0 … for one axis; 0,0 … for several."""
     if len(sizes) == 1:
         return tuple(f"{letters}={k}" for k in range(sizes[0]))
     return tuple(",".join(map(str, index)) for index in itertools.product(*map(range, sizes)))

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from backprop.explain import words
 from backprop.explain.explanation import Explanation
 from backprop.explain.numbers import aligned, matrices
-from backprop.explain.side_by_side import Row
-from backprop.explain.step import Step
+from backprop.explain.step import Row, Step
 
 _BETWEEN = " │ "
 _INDENT = "   "

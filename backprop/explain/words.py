@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from backprop import units
 from backprop.explain.explanation import Explanation
-from backprop.explain.numbers import bytes_text
-from backprop.explain.side_by_side import Row
-from backprop.explain.step import Step, Trace
+from backprop.explain.step import Row, Step, Trace
 from backprop.legend import IMAGES, LEGEND, TOKENS
 from backprop.network import Network
 
@@ -43,7 +42,10 @@ def equation(step: Step) -> str:
 
 def facts(step: Step) -> str:
     """Shape, size and zeros: shape (n, o, i) = 2 × 4 × 3, 24 numbers, 192 B, 67% zero."""
-    parts = [f"{step.array.size} number{'s' if step.array.size != 1 else ''}", bytes_text(step.array.nbytes)]
+    parts = [
+        f"{step.array.size} number{'s' if step.array.size != 1 else ''}",
+        units.data_size(step.array.nbytes),
+    ]
     if step.array.ndim:
         parts.insert(0, f"shape {step.shape_letters} = {step.shape_numbers}")
     if step.zeros:
@@ -88,7 +90,7 @@ def largest(trace: Trace) -> Step:
 
 def memory(trace: Trace) -> str:
     """The memory of all steps together."""
-    return bytes_text(sum(step.array.nbytes for step in trace.steps))
+    return units.data_size(sum(step.array.nbytes for step in trace.steps))
 
 
 def answer(explanation: Explanation) -> str:

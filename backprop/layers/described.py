@@ -43,7 +43,7 @@ class Described(ABC):
     An activation states "forward" and "derivative". Another layer states "forward", "input_jacobian", "vjp", and
     "input_factor" if that differs; for each parameter "parameter_jacobians", "parameter_factors" and "vjp"; and
     "through z", ∂y/∂z, for each z of `inner`. Names in braces are replaced by those of the network, see
-    `backprop.explain.formulas`. A form without a formula is shown without one.
+    `backprop.explain.names.formula`. A form without a formula is shown without one.
     """
     cells: ClassVar[Mapping[str, str]] = {}
     """Formulas of a spreadsheet: "forward" and "derivative", or "forward", "input_jacobian" and "vjp".

@@ -63,8 +63,9 @@ class JaxPeer(AutomaticPeer):
         if dtype.itemsize == 8:
             jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
         functional = Functional(network, jax)
-        routes = {"grad": _grad, "jacrev": _jacrev, "jacfwd": _jacfwd}
-        return self.compiled(jax.jit(routes[self.route](functional)), network, batch_size, dtype)
+        routes: dict[str, Any] = {"grad": jax.value_and_grad, "jacfwd": _value_and_jacfwd}
+        function = _jacrev(functional) if self.by_sample else routes[self.route](functional.short.loss)
+        return self.compiled(jax.jit(function), network, batch_size, dtype)
 
     def bind(self, plan: Plan, params: Parameters, batch: Batch) -> Callable[[], Raw]:
         """Copies in JAX's own memory."""
@@ -74,12 +75,6 @@ class JaxPeer(AutomaticPeer):
         tensors = {name: jnp.array(array) for name, array in params.items()}
         x, labels = jnp.array(batch.inputs), jnp.array(batch.labels)
         return lambda: jax.block_until_ready(plan.function(tensors, x, labels))  # type: ignore[no-untyped-call]
-
-
-def _grad(functional: Functional) -> Callable[..., Any]:
-    import jax
-
-    return jax.value_and_grad(functional.short.loss)
 
 
 def _jacrev(functional: Functional) -> Callable[..., Any]:
@@ -101,10 +96,8 @@ def _jacrev(functional: Functional) -> Callable[..., Any]:
     return function
 
 
-def _jacfwd(functional: Functional) -> Callable[..., Any]:
+def _value_and_jacfwd(loss: Callable[..., Any]) -> Callable[..., Any]:
     import jax
-
-    loss = functional.short.loss
 
     def function(tensors: Any, x: Any, labels: Any) -> Any:
         return loss(tensors, x, labels), jax.jacfwd(loss)(tensors, x, labels)

@@ -25,7 +25,7 @@ from backprop.peers.functional import AutomaticPeer, Functional, Plan
 _COMPILER = os.environ.get("CXX", {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++"))
 
 _WORDS = 40
-"""Of what PyTorch says when it cannot compile, which goes on for pages."""
+"""The words that are kept of what PyTorch says when it cannot compile, which goes on for pages."""
 
 
 @final

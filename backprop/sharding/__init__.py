@@ -6,9 +6,8 @@ The result is exact, because the loss is the mean over n. The strategy starts pr
 ask for it by name, `sharded` or `sharded-<inner strategy>`, or give it the client of your cluster,
 `Sharded(client=client)`.
 
-shards.py     the sizes of the shards, the gradient of one shard on its worker, and the mean of all
 cluster.py    the cluster that is used where none is handed in; serve.py is its process
-sharded.py    the strategy
+sharded.py    the strategy: the sizes of the shards, the gradient of one on its worker, and the mean of all
 """
 
 from backprop.sharding.sharded import Sharded

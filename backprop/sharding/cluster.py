@@ -9,13 +9,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from backprop.child_process import ChildError, ChildProcess
-from backprop.sharding.shards import ShardError
+from backprop.errors import BackpropError
 
 if TYPE_CHECKING:
     from distributed import Client
 
 _START_UP_S = 120.0
 _CLOSE_S = 20.0
+
+
+class ShardError(BackpropError, RuntimeError):
+    """Workers that did not start, or a shard that did not come back or is not what was asked for."""
 
 
 def open_client(workers: int) -> tuple[Client, contextlib.ExitStack]:

@@ -16,10 +16,17 @@ from backprop.training.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from backprop.training.evaluation import Calibration, Evaluation, Metrics, evaluate, measure, worst_mistakes
+from backprop.training.evaluation import (
+    Calibration,
+    Evaluation,
+    Metrics,
+    Running,
+    evaluate,
+    measure,
+    worst_mistakes,
+)
 from backprop.training.loop import DivergenceError, Trainer
 from backprop.training.optimizers import OPTIMIZERS, Optimizer, find_optimizer
-from backprop.training.running import Running
 from backprop.training.settings import SCHEDULES, USUAL, Settings, SettingsError, find_schedule
 
 __all__ = [

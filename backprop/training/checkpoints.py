@@ -34,8 +34,8 @@ from backprop.finding import said
 from backprop.npz import MemberError, exactly, read_npz
 from backprop.parameters import Parameters
 from backprop.training.batches import Position
+from backprop.training.evaluation import Running
 from backprop.training.optimizers import find_optimizer
-from backprop.training.running import Running
 from backprop.training.settings import Settings
 
 FORMAT = 2

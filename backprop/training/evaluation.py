@@ -14,17 +14,17 @@ section 2 (expected calibration error; confidence is the largest probability of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from backprop.arrays import Array
+from backprop.arrays import Array, DType
 from backprop.data import as_inputs
 from backprop.errors import NetworkError
 from backprop.network import Network
 from backprop.parameters import Parameters
-from backprop.training.running import Running
 
 BINS = 15
 
@@ -158,6 +158,40 @@ def worst_mistakes(outputs: Array, labels: Array, most: int) -> Array:
 def _share(part: Array, whole: Array) -> Array:
     """part / whole, 0 where there is nothing."""
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+
+
+class Running:
+    """What evaluation takes in place of the numbers of a batch, by name: mean2, variance2 of the second layer.
+
+    running ← (1 - momentum) running + momentum · statistics of the batch        at every step (`Layer.follow`)
+
+    Only a batch normalisation has some. They are followed in a forward pass of their own, up to the last such layer,
+    so that every strategy trains such a network, whatever it computes. A network without any is not looked at.
+    """
+
+    def __init__(self, network: Network, dtype: DType) -> None:
+        self._network = network
+        self.values = {name: value.astype(dtype) for name, value in network.statistics().items()}
+        self._last = max((k for k, own in enumerate(network.statistics_names) if own), default=-1)
+
+    def follow(self, params: Parameters, inputs: Array) -> None:
+        """Move the statistics towards those of a batch (n, i)."""
+        x, local = inputs, self._network.local_statistics(self.values)
+        for k, own in enumerate(self._network.local(params)[: self._last + 1]):
+            layer = self._network.layers[k]
+            if self._network.statistics_names[k]:
+                layer.follow(own, x, local[k])
+            if k < self._last:
+                x = layer.forward(own, x)
+
+    def outputs(self, layers: int, params: Parameters, inputs: Array) -> Array:
+        """What the first `layers` layers make of inputs (n, i) after training: of each sample by itself."""
+        return self._network.trained(params, inputs, self.values, layers)
+
+    def restore(self, values: Mapping[str, Array]) -> None:
+        """Take over the values of a checkpoint."""
+        for name, value in self.values.items():
+            value[...] = values[name]
 
 
 CHUNK = 1000

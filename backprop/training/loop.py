@@ -3,7 +3,7 @@
     g = ∂L/∂θ at θ on the next n samples        θ ← optimizer(θ, g, η · schedule(u))
 
 Before a step every layer that draws at random draws anew, and after it running statistics follow those of the batch
-(`running.py`): the evaluation uses them, and leaves out what is drawn.
+(`Running`): the evaluation uses them, and leaves out what is drawn.
 
 A `Trainer` holds the state of a training between two steps, all of it: what `checkpoint` gives and `resume`
 takes continues bit for bit, as long as the matrix products are deterministic (one thread always is).
@@ -26,9 +26,8 @@ from backprop.overflow import loss_of_closed_form
 from backprop.registry import find_strategy
 from backprop.training.batches import Batches
 from backprop.training.checkpoints import Checkpoint, CheckpointError, Point
-from backprop.training.evaluation import Evaluation, evaluate
+from backprop.training.evaluation import Evaluation, Running, evaluate
 from backprop.training.optimizers import find_optimizer
-from backprop.training.running import Running
 from backprop.training.settings import Settings, find_schedule
 
 KEEP_EVERY = 100

@@ -10,13 +10,13 @@ import pytest
 from instrument import Instrument
 
 from backprop import find_strategy
+from backprop.bench import load as load_frame
 from backprop.bench.budget import Budget
 from backprop.bench.journal import read_journal
 from backprop.bench.machine import Limits
 from backprop.bench.quick_look import QuickLook
 from backprop.bench.record import Results
 from backprop.bench.report import write_reports
-from backprop.bench.report.frame import load_run
 from backprop.bench.suites import find_scenarios
 from backprop.data import load
 
@@ -43,9 +43,9 @@ class Finished:
         return {record.strategy: record for record in records}
 
     @property
-    def loaded(self):
-        """What reports are made from."""
-        return load_run(self.folder)
+    def frame(self):
+        """The frame of its cells."""
+        return load_frame(self.folder)
 
     @property
     def report(self):

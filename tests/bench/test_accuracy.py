@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ def frame(small_network):
     """The step and scale curves, with half of the command's points, and the grid of the short form."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("backprop.bench.accuracy._STEPS", np.logspace(-15, 0, 16))
-        rows = [measure() for _, measure in experiments([find_strategy("short-form")])]
+        rows = [one.measure() for one in experiments([find_strategy("short-form")])]
     return accuracy_frame(rows)
 
 
@@ -114,6 +115,6 @@ def test_curves_that_are_interrupted_are_left_out(tmp_path, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("backprop.bench.accuracy.curves", lambda: [("one", interrupted)])
+    monkeypatch.setattr("backprop.bench.accuracy.curves", lambda: [SimpleNamespace(measure=interrupted)])
     assert measure_curves(tmp_path)
     assert not (tmp_path / "accuracy").exists()

@@ -34,7 +34,7 @@ from backprop import Network
 from backprop.bench.report import markdown
 from backprop.bench.report.frame import to_csv
 from backprop.bench.scenarios import Scenario
-from backprop.bench.steps import _warm_up
+from backprop.bench.steps import Steps, Workbench
 from backprop.notation import NETWORKS
 from backprop.registry import find_strategy
 
@@ -240,9 +240,9 @@ def test_verifying_needs_time_for_one_call_only(measure):
 def test_nothing_is_dropped_from_strategies_times_scenarios(measure):
     strategies = ["short-form", Raises(), Unsupported(), Spy(peak_bytes=10**12), NotANumber(), OddName()]
     done = measure(strategies, ["toy", SQUARE])
-    assert len(done.results.records) == len(done.loaded.frame) == 12
-    assert set(done.loaded.frame.groupby("scenario").size()) == {6}
-    assert to_csv(done.loaded).count("needs 1 TB") == 2
+    assert len(done.results.records) == len(done.frame) == 12
+    assert set(done.frame.groupby("scenario").size()) == {6}
+    assert to_csv(done.frame).count("needs 1 TB") == 2
 
 
 def test_every_pair_is_compared_in_its_own_scenario(measure):
@@ -280,4 +280,5 @@ def test_complex_passes_are_predicted_four_times_as_long_as_real_ones(measure):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_strategy_is_warmed_up_for_every_known_network(name):
     """Its little network has an activation of the scenario's, and no layer that is made for a shape."""
-    _warm_up(find_strategy("layerwise-vjp"), Scenario.of(Network.parse(name), 2, "float32"))
+    bench = Workbench(Scenario.of(Network.parse(name), 2, "float32"), None, 1)
+    Steps(bench, find_strategy("layerwise-vjp"), "tracemalloc").warm_up()

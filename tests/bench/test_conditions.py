@@ -37,8 +37,9 @@ def test_what_does_not_work_is_one_note(bad, words):
 
 @pytest.mark.parametrize("pinned", [True, False])
 def test_the_machine_is_described_with_its_cores_where_workers_are_pinned_to_them(pinned):
-    place = Here(1, None, "sample", dataclasses.replace(GOOD, pinned=pinned))
-    machine = place.description(SimpleNamespace(strategies=()))["machine"]
+    suite = SimpleNamespace(strategies=())
+    place = Here(suite, 1, None, "sample", dataclasses.replace(GOOD, pinned=pinned))
+    machine = place.description()["machine"]
     assert len(machine.pinned_to) == pinned
 
 

@@ -12,7 +12,7 @@ from tables import sentence
 from backprop.bench.commands.run import _going_on
 from backprop.bench.files import LATEST, found, keep, lead_to, new_folder
 from backprop.bench.journal import read_journal
-from backprop.bench.report import html, make_room, older_files, pictures, write_reports
+from backprop.bench.report import html, left_as_they_were, make_room, pictures, write_reports
 from backprop.errors import OutputError
 
 PREDICT = ("run", "--predict", "--scenario", "toy", "--strategy", "short-form")
@@ -80,9 +80,9 @@ def test_a_report_keeps_what_it_cannot_make_again(tmp_path, monkeypatch):
     written = write_reports(folder)
     assert {path.name for path in written} == {"results.csv", "report.md"}
     assert {name: (folder / name).read_text() for name in old} == old
-    said = older_files(folder, written)
-    assert said is not None
-    assert all(name in said for name in old)
+    older, missing = left_as_they_were(folder, written)
+    assert all(name in older for name in old)
+    assert missing == pictures.MISSING
 
 
 def test_every_run_has_a_folder_of_its_own_and_a_named_one_is_not_replaced(tmp_path):

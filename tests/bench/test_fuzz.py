@@ -21,11 +21,12 @@ from backprop import Network
 from backprop.arrays import check_dtype
 from backprop.bench.budget import Budget
 from backprop.bench.comparison import compare_runs
+from backprop.bench.estimates import read_run
 from backprop.bench.journal import NAME, finished_groups, read_journal
 from backprop.bench.machine import Limits
 from backprop.bench.record import to_json
 from backprop.bench.report import html, markdown, pictures
-from backprop.bench.report.frame import load_run, to_csv
+from backprop.bench.report.frame import to_csv, to_frame
 from backprop.bench.report.markdown import summary
 from backprop.bench.selftest import SHARES, resumed
 from backprop.bench.selftest import markdown as page_of
@@ -162,9 +163,9 @@ FULL_RUN = {
 
 def everything_of(folder):
     """All that is made from a journal without a picture being drawn."""
-    loaded = load_run(folder)
+    loaded = read_run(folder)
     finished_groups(folder)
-    to_csv(loaded)
+    to_csv(to_frame(loaded.records))
     markdown.render(loaded, [])
     summary(loaded)
     if pictures.available():

@@ -30,7 +30,7 @@ class Stage:
         self.failures, self.stopped, self.steal, self.throttled = failures or {}, stopped, steal, throttled
         self.asked = []
 
-    def take_turns(self, scenario, participants, schedule, site, rng, advance, reference):
+    def take_turns(self, participants, schedule, site, advance, reference):
         self.asked.append([one.label for one in participants])
         self.schedule, self.reference = schedule, reference
         self.compared = [one.label for one in participants if one.compared]
@@ -66,15 +66,13 @@ def measure(monkeypatch):
             targets=targets,
             schedule=schedule or Schedule(),
             budget=budget or Budget(1e9, 60.0),
-            dataset=load("sample"),
             data="sample",
             threads=1,
             cores=[0],
-            rng=np.random.default_rng(0),
         )
         said = []
-        records, agreements = group.measure(said.append, lambda: None)
-        return {record.strategy: record for record in records}, agreements, made
+        found = group.measure(load("sample"), said.append, lambda: None)
+        return {record.strategy: record for record in found.records}, found.agreements, made
 
     return run
 

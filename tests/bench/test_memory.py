@@ -100,5 +100,6 @@ def test_what_an_activation_imports_is_no_memory_of_a_strategy_inside_of_a_resid
     monkeypatch.setattr(
         steps.Network, "mlp", lambda *sizes, activation, loss: seen.append(activation) or network
     )
-    steps._warm_up(backprop.find_strategy("layerwise-vjp"), scenario)
+    bench = steps.Workbench(scenario, None, 1)
+    steps.Steps(bench, backprop.find_strategy("layerwise-vjp"), "tracemalloc").warm_up()
     assert seen == ["gelu"]

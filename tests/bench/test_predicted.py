@@ -1,6 +1,7 @@
 """`backprop run --predict`: every cell has its predicted figures and its place in the reports, and nothing runs."""
 
 import os
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -34,10 +35,10 @@ def predict(monkeypatch):
 
     def run(strategies, budget=ROOMY, scenario=SMALL):
         suite = Suite.of("one", strategies, [scenario], Schedule())
-        place: Place = Predicted(1)
-        ((_, records, agreements),) = place.measure(suite, [scenario], budget, lambda *_: None, lambda: None)
-        assert agreements == []
-        return {record.strategy: record for record in records}
+        place: Place = Predicted(suite, 1)
+        ((_, found),) = place.measure([scenario], budget, Mock())
+        assert found.agreements == []
+        return {record.strategy: record for record in found.records}
 
     return run
 

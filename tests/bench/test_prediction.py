@@ -78,10 +78,9 @@ def test_a_prediction_is_the_one_of_a_run(monkeypatch):
     rows = predictions(network, 8, "float64", list(installed_strategies().values()), budget)
     found = {row["strategy"]: row for row in rows}
     suite = Suite.of("one", list(found), [Scenario.of(network, 8, "float64")], Schedule())
-    place = Predicted(1)
+    place = Predicted(suite, 1)
     place._limits["float64", 1] = LIMITS
-    ((_, records, _),) = place.measure(suite, suite.scenarios, budget, lambda *_: None, lambda: None)
-    for record in records:
+    for record in place.records(suite.scenarios[0], budget):
         row = found[record.strategy]
         for figure in ("predicted_flops", "predicted_peak_bytes", "predicted_time_s"):
             assert getattr(record, figure) == row.get(figure)

@@ -12,9 +12,9 @@ from hypothesis import given
 from rows import ANY_ROW, MANY_FIELDS, agreement, record, write_journal
 from tables import sentence
 
+from backprop.bench import load
 from backprop.bench.journal import read_journal
 from backprop.bench.record import MEASURED, Record, Status, to_json
-from backprop.bench.report.frame import load_run
 from backprop.errors import RecordError
 
 
@@ -87,7 +87,7 @@ def test_a_missing_field_is_named(name, tmp_path):
 def test_a_prediction_beyond_what_an_integer_column_holds_is_a_float(predicted, tmp_path):
     folder = write_journal(tmp_path, record(predicted_flops=predicted))
     assert read_journal(folder)[1][0].predicted_flops == predicted
-    assert load_run(folder).frame.predicted_flops[0] == predicted
+    assert load(folder).predicted_flops[0] == predicted
 
 
 def test_measured_are_the_cells_that_have_figures():

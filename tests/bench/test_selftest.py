@@ -36,7 +36,6 @@ from backprop.errors import OutputError, RecordError
 pytestmark = pytest.mark.processes
 
 SCENARIO = Scenario.of(Network.mlp(4, 3, 2), 4, "float64")
-SITE = Site("sample", 1, available_cores()[-1:], 4e9, 60.0)
 SCHEDULE = Schedule(starts=6, turns=5)
 SETTINGS = {"scenario": "toy/float64", "starts": 6, "turns": 5, "threads": 1, "cpu": "Fast 9000"}
 
@@ -48,7 +47,8 @@ def perform(monkeypatch):
     def run(factors=(), failure=None, stopped=True, seed=0, spread=0.005, drift=0.05):
         factors, asked = dict(factors), []
 
-        def take_turns(scenario, participants, schedule, site, rng, advance, started):
+        def take_turns(participants, schedule, site, advance, started):
+            rng = site.rng
             assert {one.target for one in participants} == {"short-form"}
             asked.append([one.label for one in participants])
             level = np.exp(drift * rng.standard_normal())  # the machine, at this moment
@@ -65,7 +65,9 @@ def perform(monkeypatch):
 
         monkeypatch.setattr(module, "take_turns", take_turns)
         steps = []
-        made = one_trial(SCENARIO, SITE, SCHEDULE, np.random.default_rng(seed), lambda: steps.append(1))
+        rng = np.random.default_rng(seed)
+        site = Site(SCENARIO, "sample", 1, available_cores()[-1:], 4e9, 60.0, rng)
+        made = one_trial(site, SCHEDULE, lambda: steps.append(1))
         return made, asked, len(steps)
 
     return run

@@ -10,8 +10,7 @@ from tables import sentence
 
 from backprop import find_strategy
 from backprop.bench.machine import Limits
-from backprop.bench.starting_files import STARTING_FILES
-from backprop.bench.starting_files.suite import suite_text
+from backprop.bench.starting_files import STARTING_FILES, suite_text
 from backprop.bench.suites import SuiteError, find_scenarios, read_suite
 from backprop.bench.suites.keys import DEFAULTS, KEYS, Product, SuiteFile
 
@@ -43,7 +42,7 @@ def test_the_default_that_a_key_behind_a_hash_shows_is_what_leaving_it_out_gives
     shown = {name: values[name] for name in DEFAULTS if DEFAULTS[name] is not None and f"# {name} = " in HEAD}
     assert shown
     for name, value in shown.items():
-        assert value == DEFAULTS[name]
+        assert value == (list(DEFAULTS[name]) if isinstance(DEFAULTS[name], tuple) else DEFAULTS[name])
         line = re.search(rf"^# ({name} = .*)$", HEAD, re.MULTILINE)[1]
         plain.write_text(f'networks = ["49-16-10"]\nstrategies = ["short-form"]\n{line}\n', encoding="utf-8")
         assert read_suite(plain) == left_out, name

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from over import over, part
 from tables import PROPERTY
 
-from backprop.bench.stability import first_turns, unstable
+from backprop.bench.estimates import first_turns, unstable
 from backprop.bench.statistics import (
     SAME,
     SIGNIFICANCE,

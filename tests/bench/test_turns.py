@@ -13,7 +13,6 @@ from backprop.bench.turns import Participant, Schedule, Site, take_turns
 from backprop.bench.workers import WorkerError, started_ahead
 
 SCENARIO = Scenario.of(Network.mlp(4, 3, 2), 4, "float64")
-SITE = Site("sample", 1, [0], 1e9, 60.0)
 
 
 class Stage:
@@ -67,7 +66,7 @@ class FakeWorker:
             call_s = self.stage.by_start.get(self.target, [call_s] * 1000)[self.number_of_start]
         return {"load": {}, "prepare": {"prepare_s": 0.5, "call_s": call_s}, "turn": {"call_s": call_s}}[do]
 
-    def kill(self):
+    def end(self):
         self._note("end")
 
     def stop(self):
@@ -88,10 +87,8 @@ def perform(monkeypatch):
         advanced = []
         participants = [Participant(name, name, compared=compared) for name in names]
         schedule = schedule or Schedule(starts=5, turns=4)
-        rng = np.random.default_rng(seed)
-        result = take_turns(
-            SCENARIO, participants, schedule, SITE, rng, lambda: advanced.append(1), reference=reference
-        )
+        site = Site(SCENARIO, "sample", 1, [0], 1e9, 60.0, np.random.default_rng(seed))
+        result = take_turns(participants, schedule, site, lambda: advanced.append(1), reference=reference)
         return stage, result, len(advanced)
 
     return run

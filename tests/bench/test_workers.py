@@ -5,7 +5,6 @@ import signal
 import sys
 import time
 
-import numpy as np
 import psutil
 import pytest
 from over import over, part
@@ -25,7 +24,7 @@ CORES = available_cores()[-1:]
 
 
 def site(limit_bytes=4e9, timeout_s=60.0):
-    return Site("sample", 1, CORES, limit_bytes, timeout_s)
+    return Site(SCENARIO, "sample", 1, CORES, limit_bytes, timeout_s)
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def worker():
 
 
 def loaded(worker, target, where=None):
-    load(worker, SCENARIO, Participant(target, target), where or site(), np.random.default_rng(0))
+    load(worker, Participant(target, target), where or site())
     return worker
 
 
@@ -149,7 +148,7 @@ def test_a_worker_that_was_killed_while_it_was_stopped_fails_at_the_next_questio
 def test_errors_that_mean_no_memory_are_told_from_others(worker, monkeypatch, error):
     name, message, is_memory_error, expected = error
     answer = {"error": name, "message": message, "is_memory_error": is_memory_error}
-    monkeypatch.setattr(worker._child, "ask", lambda question, timeout_s: answer)
+    monkeypatch.setattr(worker, "receive", lambda timeout_s: answer)
     with pytest.raises(WorkerError) as caught:
         worker.ask("ping", 1)
     assert caught.value.status == expected

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 
 import numpy as np
 import pytest
@@ -116,6 +117,15 @@ def test_a_float32_gradient_for_float64_parameters_is_of_the_wrong_dtype_and_oth
     assert set(kinds(check)) == {"wrong-dtype"}
     assert [tensor.verdict for tensor in check.tensors] == ["right"] * 3
     assert check.verdict == "wrong"
+
+
+def test_a_float32_gradient_is_right_where_the_function_is_one_of_float32():
+    def function(params):
+        return np.float32(mlp(params))
+
+    check = backprop.check_gradient(function, lambda params: narrowed(mlp_gradient(params)), PARAMS)
+    assert check.ok, check
+    assert "The dtype of W is float32, as that of the function's value." in check.notes
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.longdouble])
@@ -419,7 +429,7 @@ def test_a_stable_formula_that_loses_digits_to_cancellation_is_right():
 @settings(max_examples=40 if "CI" in os.environ else 15, deadline=None)
 @given(
     st.integers(0, 2**32 - 1),
-    st.sampled_from([1e-8, 1e-3, 1.0, 1e3, 1e8]),
+    st.sampled_from([1e-250, 1e-8, 1e-3, 1.0, 1e3, 1e8, 1e250]),
     st.sampled_from([1e-8, 1e-3, 1.0, 1e3, 1e8]),
     st.booleans(),
 )
@@ -466,6 +476,7 @@ def test_the_same_call_gives_the_same_check():
         (lambda x: None, "The function gave None; expected a real number"),
         (lambda x: "1", "The function gave a str"),
         (lambda x: 1j, "The function gave complex numbers"),
+        (lambda x: bool(x[0]), "The function gave a bool; expected a real number"),
         (lambda x: x, r"an array of shape \(2,\); expected a number, or jacobian="),
         (lambda x: np.nan, "The function is NaN at the point"),
         (lambda x: -np.inf, "The function is infinite at the point"),
@@ -486,10 +497,29 @@ def test_arguments_that_do_not_fit_are_refused_in_a_sentence():
         backprop.check_gradient(square, square, np.ones(2), jacobian=square)
     with pytest.raises(CheckError, match="There is no point"):
         backprop.check_gradient(square, square)
-    with pytest.raises(OptionError, match="max_calls is 5; expected at least 60"):
-        backprop.check_gradient(square, lambda x: 2 * x, np.ones(2), max_calls=5)
     with pytest.raises(CheckError, match="The gradient is None"):
         backprop.check_gradient(square, lambda x: None, np.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"function": 3.0}, "The argument function is a float; expected a function."),
+        ({"point": np.matrix([[1.0, 2.0]])}, "The point has a matrix of shape (1, 2) and dtype float64 at x"),
+        ({"point": np.ma.masked_less([1.0, 2.0], 2)}, "The point has a MaskedArray of shape (2,)"),
+        ({"gradient": lambda x: np.ma.masked_less(x, 2)}, "The gradient of x is a MaskedArray of shape (2,)"),
+        ({"retract": 3}, "The argument retract is an int; expected a function."),
+        ({"max_calls": 5}, "max_calls is 5; expected at least 60."),
+        ({"max_calls": "100"}, "max_calls is '100'; expected at least 60."),
+        ({"rtol": "1e-3"}, "rtol is '1e-3'; expected a number between 0 and 1."),
+        ({"batch_size": 0}, "batch_size is 0; expected a whole number of samples."),
+        ({"rng": "seed"}, "rng is 'seed'; expected a generator of NumPy, or a seed."),
+    ],
+)
+def test_an_argument_of_another_kind_is_refused_in_a_sentence(arguments, said):
+    right = {"function": lambda x: np.sum(x**2), "gradient": lambda x: 2 * x, "point": np.array([1.0, 2.0])}
+    with pytest.raises((CheckError, OptionError), match=re.escape(said)):
+        backprop.check_gradient(**{**right, **arguments})
 
 
 def test_what_the_user_s_functions_raise_is_passed_on():

@@ -126,6 +126,26 @@ def test_where_the_function_ends_its_slope_is_that_of_one_side():
     assert "one side only" in check.kinks[0].reason
 
 
+@pytest.mark.parametrize(
+    ("function", "slope", "claim", "verdict"),
+    [
+        (lambda x: x**2 + 0 * np.sqrt(x), lambda x: 2 * x, 0.0, "right"),
+        (lambda x: x**2 + 0 * np.sqrt(x), lambda x: 2 * x, 100.0, "wrong"),
+        (lambda x: x**1.5 + 3 * x, lambda x: 1.5 * np.sqrt(x) + 3, 3.0, "right"),
+        (lambda x: x**1.5 + 3 * x, lambda x: 1.5 * np.sqrt(x) + 3, 7.0, "wrong"),
+        (np.sqrt, lambda x: 0.5 / np.sqrt(x), 5.0, "undecided"),  # the slope there is infinite
+        (np.sqrt, lambda x: 0.5 / np.sqrt(x), 0.0, "undecided"),
+    ],
+)
+def test_where_the_function_ends_a_claim_at_its_edge_is_judged(function, slope, claim, verdict):
+    def gradient(x):
+        return np.where(x > 0, slope(np.where(x > 0, x, 1)), claim)
+
+    check = backprop.check_gradient(lambda x: np.sum(function(x)), gradient, np.array([0.0, 1.0]))
+    assert check.verdict == verdict
+    assert {each.kind for each in check.findings} <= {"unknown"}
+
+
 def test_a_jump_has_no_derivative():
     check = backprop.check_gradient(
         lambda x: np.sum(np.where(x >= 0, 1.0, 0.0) + x**2), lambda x: 2 * x, np.array([0.0, 1.0])

@@ -104,3 +104,8 @@ def test_assert_jvp_fails_with_the_printed_check():
         assert_jvp(forward, lambda *a: -pushforward(*a), (X, W))
     with pytest.raises(CheckError, match="There is no derivative"):
         assert_jvp(forward, inputs=(X, W))
+
+
+def test_a_pushforward_that_gives_nothing_is_refused_in_a_sentence():
+    with pytest.raises(CheckError, match="pushforward gave None; expected the tangent of the outputs"):
+        backprop.check_jvp(forward, lambda x, W, dx, dW: None, (X, W))

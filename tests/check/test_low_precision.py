@@ -74,3 +74,13 @@ def test_a_few_numbers_decide_nothing():
     few = np.arange(len(got["b2"])) < 3
     got["b2"] = np.where(few, got["b2"], EXACT["b2"])
     assert low_precision(["b2"], got, EXACT, RUN) is None
+
+
+def test_a_gradient_that_is_computed_and_returned_in_float32_has_no_unknown_mistake():
+    right = compiled(RIGHT)
+
+    def wholly(params, inputs, labels):
+        return right({name: params[name].astype(np.float32) for name in params}, np.float32(inputs), labels)
+
+    found = check_network_gradient(ONE.network, wholly, PARAMS, BATCH, np.random.default_rng(0)).findings
+    assert {finding.kind for finding in found} <= {"wrong-dtype", "lower-precision"}

@@ -8,9 +8,9 @@ from planted.gradients.networks import NETS
 from tables import sentence
 
 import backprop
-from backprop import Network, Parameters
+from backprop import Network, Parameters, check_network
 from backprop.check.network import check_network_gradient
-from backprop.errors import CheckError, DtypeError, LabelError, NonFiniteError, ShapeError
+from backprop.errors import BackpropError, CheckError, DtypeError, LabelError, NonFiniteError, ShapeError
 
 pytestmark = pytest.mark.usefixtures("without_lines")
 
@@ -415,3 +415,25 @@ def test_a_bias_that_batch_normalisation_takes_away_is_right_where_it_is_zero_up
 
     wrong = backprop.check_network(shifted, network, params, inputs, labels)
     assert [tensor.name for tensor in wrong.tensors if tensor.verdict == "wrong"] == ["b1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"network": "784-10"}, "The network is a str; expected a Network"),
+        ({"seed": "a"}, "seed is 'a'; expected"),
+        ({"weight_decay": "a"}, "The weight decay is 'a'; expected"),
+        ({"params": {"W1": np.zeros(3)}}, "The parameter W1 has shape (3,); expected (4, 3)"),
+    ],
+)
+def test_the_door_refuses_what_does_not_fit_in_a_sentence(options, said):
+    right = {"function": RIGHT, "network": Network.mlp(4, 3, 2)}
+    with pytest.raises(BackpropError) as caught:
+        check_network(**{**right, **options})
+    assert said in sentence(caught.value)
+
+
+def test_the_door_takes_parameters_by_name():
+    one = NETS["relu"]
+    params, batch = one.sample()
+    assert check_network(RIGHT, one.network, dict(params), *batch).ok

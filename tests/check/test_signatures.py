@@ -87,9 +87,32 @@ def test_rounding_dust_is_zero_and_no_factor():
     assert "to rounding" in finding.evidence
 
 
-def test_a_sign_is_named_though_a_solver_left_its_error():
-    (finding,) = found(-TRUE * (1 + 7e-9 * RNG.uniform(-1, 1, TRUE.shape)))
-    assert (finding.kind, finding.confidence) == ("sign", "likely")
+def test_a_usual_factor_is_named_though_a_solver_left_its_error():
+    for k, kind in ((-1, "sign"), (2, "constant-factor"), (0.01, "constant-factor")):
+        (finding,) = found(k * TRUE * (1 + 7e-8 * RNG.uniform(-1, 1, TRUE.shape)))
+        assert (finding.kind, finding.confidence) == (kind, "likely")
+
+
+@pytest.mark.parametrize(("k", "kind"), [(-1, "sign"), (0.5, "constant-factor"), (1.07, "unknown")])
+def test_a_sign_is_named_though_the_rounding_of_float16_is_allowed_for_many_times(k, kind):
+    got = (k * TRUE).astype(np.float16)
+    assert [one.kind for one in found(got, tolerance=0.1 * np.abs(TRUE))] == [kind]
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "parameter", "kind"),
+    [
+        ([6.0, 6.0], [3.0, 3.0], [1.0, 2.0], "constant-factor"),  # it is the sum over both entries as well
+        ([2.002, 1.0, 3.0], [2.0, 1.0, 3.0], [1e-3, 1e4, 1e5], "unknown"),  # one entry shows no ε
+        ([10.0], [1.0], [0.1], "constant-factor"),  # it is 1 / θ as well
+        ([0.5], [6.0], [0.3], "constant-factor"),  # a single number, and exactly a twelfth
+        ([1.0, 1.0], [0.999, 1.002], [0.5, 0.7], "unknown"),  # 1 is a number of every format
+        ([7.0, 4.5], [7.0, 4.5], [1.0, 2.0], "unknown"),  # wrong at kinks alone, and numbers of float32
+    ],
+)
+def test_a_coincidence_is_not_named(got, expected, parameter, kind):
+    arrays = (np.array(each) for each in (got, expected, parameter))
+    assert kinds(*arrays, tolerance=1e-9 * np.abs(expected)) == [kind]
 
 
 def test_a_small_error_with_a_pattern_is_no_rounding():

@@ -13,7 +13,7 @@ import pytest
 
 from backprop.data import load, mnist
 from backprop.data.idx import write_idx
-from backprop.data.sample import choose, read_sample
+from backprop.data.sample import read_sample
 from backprop.errors import DataError
 
 PARTS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -92,10 +92,10 @@ def test_the_tool_refuses_what_is_not_the_original(tool, tiny_folder, tmp_path, 
     assert not (tmp_path / "again.npz").exists()
 
 
-def test_a_class_too_small_for_the_sample_is_named():
+def test_a_class_too_small_for_the_sample_is_named(tool):
     labels = np.repeat(np.arange(10, dtype=np.uint8), 3)[:-1]
     with pytest.raises(DataError, match=r"Class 9 is too small .* got 2 images, expected 3"):
-        choose(labels, 3)
+        tool.choose(labels, 3)
 
 
 def archive(**changes):

@@ -7,7 +7,7 @@ import pytest
 from command import environment, run_python
 from tables import sentence
 
-from backprop.explain.extras import MissingPackageError, need
+from backprop.errors import MissingPackageError, need
 
 WITHOUT = """
 import sys

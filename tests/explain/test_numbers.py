@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from backprop.explain.numbers import aligned, bytes_text, matrices, primed
+from backprop.explain.numbers import aligned, matrices, primed
 
 
 def cells(array, letters):
@@ -64,7 +64,3 @@ def test_a_vector_is_one_row_and_a_number_is_alone():
 
 def test_a_letter_that_comes_again_is_primed():
     assert primed("noio") == ["n", "o", "i", "o′"]
-
-
-def test_bytes_in_words():
-    assert [bytes_text(count) for count in (96, 999, 1536)] == ["96 B", "999 B", "1.54 kB"]

@@ -303,7 +303,7 @@ MODELS = {
     cached_attention: {"cache": {"upstream-ignored"}, "path": {"path-missing"}},
     mixture_density: {"prior": {"unknown"}, "width": {"log-parameter"}},
     negative_samples: {"positive alone": {"unknown"}, "once": {"factor-along-axis"}},
-    rotation: {"length": {"shared-term"}, "size": {"constant-factor"}},
+    rotation: {"length": {"shared-term"}, "size": {"factor-of-the-point"}},
     boltzmann: {"sampled": {"activation-derivative-formula"}, "ascent": {"sign"}},
 }
 """Each piece with the kinds by which its slips are called; of an unknown one the line is named."""

@@ -11,7 +11,7 @@ from backprop import BackpropError, Network, find_strategy, gradient
 from backprop.errors import OptionError, UnsupportedError
 from backprop.sharding import Sharded
 from backprop.sharding.cluster import open_client
-from backprop.sharding.shards import Part, ShardError, combine, sizes_of
+from backprop.sharding.sharded import Part, ShardError, combine, sizes_of
 
 pytest.importorskip("distributed")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
 from backprop import Batch, Network, Parameters, find_strategy
 from backprop.bench.clock import Call, median_ratio, samples_by_turn
@@ -23,16 +25,19 @@ _SLOW_S = 0.2
 _MOST_BYTES = 200e6
 """A built-in strategy that is predicted to need more is skipped, so that the verdict comes soon."""
 
+_Number = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0, le=sys.float_info.max)]
+"""Rows come from the user's process, which may send anything."""
+
 
 @dataclass(frozen=True)
 class CostRow:
     """One contender. ratio: its time over the short form's; reason: why there are no figures."""
 
     name: str
-    time_s: float | None = None
-    ratio: float | None = None
-    peak_bytes: int | None = None
-    predicted_peak_bytes: int | None = None
+    time_s: _Number | None = None
+    ratio: _Number | None = None
+    peak_bytes: _Number | None = None
+    predicted_peak_bytes: _Number | None = None
     reason: str | None = None
 
 
@@ -48,17 +53,13 @@ def measure_costs(name: str, call: Call, network: Network, params: Parameters, b
             left_out.append(CostRow(strategy.name, predicted_peak_bytes=cost.peak_bytes, reason=reason))
             continue
         plan = strategy.prepare(network, len(batch.labels), params.dtype)
-        calls[strategy.name] = _bound(strategy, plan, params, batch)
+        calls[strategy.name] = functools.partial(strategy.value_and_gradient, plan, params, batch)
         fresh[strategy.name] = _whole(strategy, network, params, batch)
     times, ratios = _times(calls)
     tracker = best_tracker() if any(name in sys.modules for name in _NATIVE) else "tracemalloc"
     peaks = {who: measure_peak(fresh.get(who, calls[who]), tracker).peak_bytes for who in calls}
     rows = [CostRow(who, times[who], ratios.get(who), peaks.get(who)) for who in calls]
     return rows + left_out
-
-
-def _bound(strategy: Any, plan: Any, params: Parameters, batch: Batch) -> Call:
-    return lambda: strategy.value_and_gradient(plan, params, batch)
 
 
 def _whole(strategy: Any, network: Network, params: Parameters, batch: Batch) -> Call:

@@ -59,8 +59,8 @@ class Job:
         the user's data do not fit the network or cannot be read, and `BudgetError` for a network too large for
         `memory_bytes`, before any memory is taken.
         """
+        from backprop import units
         from backprop.arrays import check_dtype, check_samples
-        from backprop.bench import units
         from backprop.bench.forecast import harness_bytes
         from backprop.bench.scenarios import Scenario
         from backprop.check.network.door import drawn_parameters

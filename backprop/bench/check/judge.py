@@ -6,7 +6,6 @@ This process never imports the user's file, so that no global which the file cha
 from __future__ import annotations
 
 import dataclasses
-import math
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.bench.alarm import at_most
+from backprop.bench.budget import at_most
 from backprop.bench.check.job import Job
 from backprop.bench.check.process import LateError, UserProcess
+from backprop.bench.record import to_json
 from backprop.check.failures import UserError
 from backprop.check.lines import Lines, Trace
 from backprop.check.network import check_network_gradient
@@ -83,14 +83,14 @@ def _check(job: Job, user: UserProcess, memory_bytes: float, trace: bool) -> dic
     if note:
         check = dataclasses.replace(check, notes=(note, *check.notes))
     _refuse_wrong_names(check, ", ".join(params))
-    found: dict[str, Any] = {"check": _plain(dataclasses.asdict(check)), "network": str(network)}
+    found: dict[str, Any] = {"check": to_json(check), "network": str(network)}
     given, layout = (dict(params), batch.inputs, batch.labels), reading.layout or Layout()
     if not trace:
         changes = any(finding.kind == "modifies-arguments" for finding in check.findings)
         found |= _costs(user, given, changes, layout)
     if trace or check.verdict == "wrong":
         found["found"] = seen = _lines(user, given, layout, trace)
-        found["check"] |= {"lines": _plain(seen.lines.to_dict())}
+        found["check"] |= {"lines": to_json(seen.lines.to_dict())}
     return found
 
 
@@ -99,7 +99,7 @@ _Given = tuple[dict[str, Array], Array, Array]
 
 def _costs(user: UserProcess, given: _Given, changes: bool, layout: Layout) -> dict[str, Any]:
     try:
-        return {"costs": [dataclasses.asdict(row) for row in user.costs(given, changes, layout)]}
+        return {"costs": to_json(user.costs(given, changes, layout))}
     except LateError:
         return {"without_costs": _LATE}
     except BackpropError as error:  # at a later call than those of the check; the verdict stands
@@ -120,12 +120,3 @@ def _refuse_wrong_names(check: GradientCheck, expected: str) -> None:
     if names:
         said = names[0].evidence.rstrip(".")
         raise CheckError(f"The gradient has wrong names: {said[0].lower()}{said[1:]}; expected {expected}.")
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON can hold it: None in place of NaN and infinity."""
-    if isinstance(value, dict):
-        return {key: _plain(child) for key, child in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(child) for child in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from typing import Any
 
+import msgspec
+
+from backprop import units
 from backprop.arrays import Array
-from backprop.bench import units
 from backprop.bench.check.cost import CostRow
 from backprop.bench.check.job import Job
 from backprop.bench.check.wire import PIPES_CLOSED, WireError, pack, unpack
@@ -21,8 +22,7 @@ from backprop.child_process import ChildError, ChildProcess, signal_name
 from backprop.errors import CheckError
 
 _MOST_TREE_BYTES, _MOST_ANSWER_BYTES = 2**22, 2**28
-"""An answer may have so many bytes of text, and of numbers beside 16 times what it was asked about."""
-_NUMBERS = {field.name for field in dataclasses.fields(CostRow)} - {"name", "reason"}
+"""The most bytes of text in an answer; and the most bytes of numbers, beside 16 times those of its question."""
 
 
 class LateError(CheckError):
@@ -98,10 +98,9 @@ class UserProcess:
         """Time and memory of a call in a layout, beside built-in strategies; raises as a call does."""
         job, own = dataclasses.asdict(self._job), dataclasses.asdict(layout)
         answer, _ = self._ask("costs", arguments, job=job, changes=changes, layout=own)
-        rows = answer.get("costs")
         try:
-            return [_row(**row) for row in rows]  # type: ignore[union-attr]
-        except (TypeError, ValueError) as error:
+            return msgspec.convert(answer.get("costs"), list[CostRow])
+        except msgspec.ValidationError as error:
             raise self._fail(self._unreadable("sent no costs that can be read")) from error
 
     def lines(self, arguments: tuple[Any, ...], layout: Layout, wants_trace: bool) -> Trace:
@@ -201,13 +200,3 @@ class UserProcess:
 
     def _limit(self) -> str:
         return f"{units.data_size(self._memory_bytes)}, or a larger --memory-limit"
-
-
-def _row(name: Any, reason: Any, **numbers: Any) -> CostRow:
-    """A row of costs that came from the user's process; raises `TypeError` or `ValueError` where it is none."""
-    if not isinstance(name, str) or not isinstance(reason, str | None) or numbers.keys() != _NUMBERS:
-        raise TypeError(name)
-    for value in numbers.values():
-        if value is not None and not (isinstance(value, int | float) and 0 <= value < math.inf):
-            raise ValueError(value)
-    return CostRow(name, reason=reason, **numbers)

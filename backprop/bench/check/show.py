@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.padding import Padding
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import Checked
 from backprop.bench.console import make_console
@@ -40,7 +40,8 @@ def show(job: Job, checked: Checked, format: str, trace: bool) -> None:
     _worst(console, check["tensors"])
     _findings(console, check["findings"])
     _lines(checked)
-    _kinks(console, check["kinks"])
+    if kinks := check["kinks"]:
+        console.print(f"kinks: {len(kinks)} entries; {kinks[0]['reason']}.")
     for note in check["notes"]:
         console.print(f"note: {note}")
     _costs(console, checked)
@@ -151,11 +152,6 @@ def _lines(checked: Checked) -> None:
     seen = checked.found
     if seen is not None and (seen.steps or seen.lines or seen.lines.note):
         print(f"{str(seen if seen.steps else seen.lines).rstrip()}\n")
-
-
-def _kinks(console: Console, kinks: Sequence[dict[str, Any]]) -> None:
-    if kinks:
-        console.print(f"kinks: {len(kinks)} entries; {kinks[0]['reason']}.")
 
 
 def _costs(console: Console, checked: Checked) -> None:

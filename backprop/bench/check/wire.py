@@ -191,7 +191,10 @@ def _unpack(tree: Any, data: memoryview, at: int) -> tuple[Any, int]:
             children.append(value)
         if kind == "list":
             return children, at
-        return (tuple(children) if kind == "tuple" else _named(*rest[:2])._make(children)), at
+        if kind == "tuple":
+            return tuple(children), at
+        make: Any = namedtuple  # its fields are known only now
+        return make(*rest[:2])._make(children), at
     return _unpack_lone(kind, *rest), at
 
 
@@ -228,10 +231,6 @@ def _unpack_array(form: str, dtype: str, shape: Any, data: memoryview, at: int) 
     if form == "list":
         return array.tolist(), end
     return (array.astype(object) if form == "object" else array), end
-
-
-def _named(name: str, fields: list[str]) -> Any:
-    return namedtuple(name, fields)  # its fields are known only now
 
 
 def _dtype(text: str) -> np.dtype[Any]:

@@ -14,13 +14,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backprop.bench.cluster.connection import ClusterError
-from backprop.bench.cluster.host import HostReport, Identity, Needs, difference, identify, report, versions
-from backprop.bench.cluster.task import Rows, Slot, Task, measure_group
+from backprop.bench.cluster.host import (
+    HostReport,
+    Identity,
+    Needs,
+    Slot,
+    difference,
+    identify,
+    measure_group,
+    report,
+    versions,
+)
 from backprop.errors import BackpropError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+    from backprop.bench.group import Group
+    from backprop.bench.record import Results
     from backprop.bench.scenarios import Scenario
 
 
@@ -180,21 +191,21 @@ class Running:
     cpu: str
     address: str
     slot: Slot
-    future: Future[Rows]
+    future: Future[Results]
 
 
 @dataclass
 class Coordinator:
-    """`task_of` makes the task of a scenario in a slot; `patience_s`: how long a cluster may be without workers."""
+    """`group_of` makes the group of a scenario; `patience_s`: how long a cluster may be without workers."""
 
     crew: Crew
-    task_of: Callable[[Scenario, Slot], Task]
+    group_of: Callable[[Scenario], Group]
     say: Callable[[Scenario, str], None]
     patience_s: float = 60.0
     _running: list[Running] = field(default_factory=list)
     _losses: Counter[str] = field(default_factory=Counter)
 
-    def run(self, scenarios: Sequence[Scenario]) -> Iterator[tuple[Scenario, Rows | LostGroup]]:
+    def run(self, scenarios: Sequence[Scenario]) -> Iterator[tuple[Scenario, Results | LostGroup]]:
         """The outcome of every scenario once, as it comes.
 
         Raises `ClusterError` where no worker is left, and none comes back.
@@ -234,11 +245,11 @@ class Coordinator:
                 return
             scenario = waiting.popleft()
             self.say(scenario, f"on {host}")
-            future = self.crew.submit(address, measure_group, self.task_of(scenario, slot))
+            future = self.crew.submit(address, measure_group, self.group_of(scenario), slot)
             cpu = self.crew.members[address].cpu
             self._running.append(Running(scenario, host, cpu, address, slot, future))
 
-    def _outcome(self, job: Running) -> Rows | LostGroup | None:
+    def _outcome(self, job: Running) -> Results | LostGroup | None:
         """The rows of a finished job, a `LostGroup` for a job that failed too often, None for a running one."""
         if job.future.status == "finished":
             try:

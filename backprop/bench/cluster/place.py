@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,13 @@ from backprop.bench.cell import Cell
 from backprop.bench.cluster.connection import ClusterError, connected
 from backprop.bench.cluster.coordinator import Coordinator, Crew, LostGroup
 from backprop.bench.cluster.host import Needs, data_checksum
-from backprop.bench.cluster.task import Slot, Task
-from backprop.bench.places import Found, Place, Say
-from backprop.bench.record import Record, grouped
+from backprop.bench.group import Group
+from backprop.bench.places import Place
+from backprop.bench.record import Record, Results, grouped
 from backprop.bench.threads import choose_cores
 
 if TYPE_CHECKING:
+    from backprop.bench.progress import GroupDisplay
     from backprop.bench.scenarios import Scenario
     from backprop.bench.suites import Suite
     from backprop.data import Dataset
@@ -32,18 +33,17 @@ _FIRST_WORKER_S = 60.0
 
 @dataclass(frozen=True)
 class OnCluster(Place):
-    """The crew, the threads of a scenario that names none, and the data by which workers find it."""
+    """The hosts of a cluster. data: where its workers find the data."""
 
-    crew: Crew
-    threads: int
     dataset: Dataset
     data: str
+    crew: Crew
 
     def settings(self) -> dict[str, Any]:
         """A run may go on with other hosts: every record holds its own, and no ratio crosses two."""
         return {"place": "a cluster"}
 
-    def description(self, suite: Suite) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """The first host as the machine, every host beside it, and what is not as it should be."""
         hosts = {name: self.crew.hosts[name] for name in sorted(self.crew.hosts)}
         first = next(iter(hosts.values()))
@@ -71,44 +71,36 @@ class OnCluster(Place):
             notes += [f"{name}: {note}" for note in host.notes]
         return notes
 
-    def check(self, suite: Suite) -> None:
+    def check(self) -> None:
         """Raise `DataError` where the data do not fit a scenario; that hosts have cores has been checked."""
-        for scenario in suite.scenarios:
+        for scenario in self.suite.scenarios:
             scenario.check(self.dataset)
 
     def measure(
-        self,
-        suite: Suite,
-        scenarios: Sequence[Scenario],
-        budget: Budget,
-        say: Say,
-        advance: Callable[[], None],
-    ) -> Iterator[Found]:
+        self, left: Sequence[Scenario], budget: Budget, display: GroupDisplay
+    ) -> Iterator[tuple[Scenario, Results]]:
         """Every group as it comes; one that was lost too often as crashed cells."""
 
-        def task_of(scenario: Scenario, slot: Slot) -> Task:
-            return Task(
+        def group_of(scenario: Scenario) -> Group:
+            return Group(
                 scenario=scenario,
-                targets=tuple(_anywhere(target) for target in suite.strategies_of(scenario)),
-                schedule=suite.schedule,
-                memory_bytes=budget.memory_bytes,
-                time_s=budget.time_s,
-                threads=scenario.threads or self.threads,
+                targets=tuple(map(_anywhere, self.suite.strategies_of(scenario))),
+                schedule=self.suite.schedule,
+                budget=budget,
                 data=self.data,
-                slot=slot,
+                threads=self.threads_of(scenario),
             )
 
-        for scenario, outcome in Coordinator(self.crew, task_of, say).run(scenarios):
+        for scenario, outcome in Coordinator(self.crew, group_of, display.say).run(left):
             if isinstance(outcome, LostGroup):
-                yield scenario, self._crashed(suite, scenario, outcome), []
-            else:
-                yield scenario, outcome.records, outcome.agreements
+                outcome = Results(self._crashed(scenario, outcome))
+            yield scenario, outcome
 
-    def _crashed(self, suite: Suite, scenario: Scenario, loss: LostGroup) -> list[Record]:
+    def _crashed(self, scenario: Scenario, loss: LostGroup) -> list[Record]:
         """A row for every strategy of a lost group: its predicted cost, and the reason."""
         cells = [
-            Cell(find_strategy(target), scenario, scenario.threads or self.threads)
-            for target in suite.strategies_of(scenario)
+            Cell(find_strategy(target), scenario, self.threads_of(scenario))
+            for target in self.suite.strategies_of(scenario)
         ]
         for cell in cells:
             with contextlib.suppress(Exception):  # a strategy that cannot do this network, or predict itself
@@ -152,7 +144,7 @@ def open_cluster(
                     f"expected at least {workers or 1}."
                 )
             time.sleep(0.1)
-        yield OnCluster(crew, threads, dataset, found)
+        yield OnCluster(suite, threads, dataset, found, crew)
 
 
 def _anywhere(target: str) -> str:

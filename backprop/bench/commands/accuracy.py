@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from backprop.bench.commands.options import AsJson, Fresh, MemoryBudget, Peers, StrategiesOfNoSuite
+from backprop.bench.commands import options
 
 EXAMPLES = """
   backprop accuracy -s short-form,finite-differences
@@ -16,8 +16,8 @@ EXAMPLES = """
 
 
 def accuracy(
-    strategy: StrategiesOfNoSuite = None,
-    peers: Peers = False,
+    strategy: options.StrategiesOfNoSuite = None,
+    peers: options.Peers = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -26,9 +26,9 @@ def accuracy(
             help="The folder for accuracy.csv, accuracy.md and pictures.",
         ),
     ] = None,
-    memory_budget: MemoryBudget = None,
-    fresh: Fresh = False,
-    as_json: AsJson = False,
+    memory_budget: options.MemoryBudget = None,
+    fresh: options.Fresh = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Measure every strategy's error beside its error model.
 
@@ -58,7 +58,7 @@ def accuracy(
     planned = list(experiments(chosen, budget.memory_bytes))
     if left_out := len(list(experiments(chosen))) - len(planned):
         print(f"Note: {left_out} cells are over the memory budget and left out.", file=sys.stderr)
-    rows = [measure() for _, measure in tracked(planned, "measuring", lambda row: row[0])]
+    rows = [one.measure() for one in tracked(planned, "measuring", str)]
     frame = accuracy_frame(rows)
     with Progress("writing the report"):
         written = write_accuracy(out, frame) if out else []

@@ -9,20 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands import completion
-from backprop.bench.commands.options import (
-    Activation,
-    AsJson,
-    BatchSize,
-    DataIfGiven,
-    Dtype,
-    Fresh,
-    LossName,
-    NoBias,
-    Output,
-    Threads,
-    network_option,
-)
+from backprop.bench.commands import completion, options
 from backprop.errors import CheckError
 
 if TYPE_CHECKING:
@@ -114,27 +101,29 @@ Format = Annotated[
 
 def check(
     target: Target = None,
-    network: Annotated[str | None, network_option(show_default="784-512-10, or the sizes of --data")] = None,
-    activation: Activation = "relu",
-    loss: LossName = "cross-entropy",
-    output: Output = None,
-    no_bias: NoBias = False,
-    data: DataIfGiven = None,
+    network: Annotated[
+        str | None, options.network_option(show_default="784-512-10, or the sizes of --data")
+    ] = None,
+    activation: options.Activation = "relu",
+    loss: options.LossName = "cross-entropy",
+    output: options.Output = None,
+    no_bias: options.NoBias = False,
+    data: options.DataIfGiven = None,
     layout: Layout = None,
-    batch: BatchSize = 32,
-    dtype: Dtype = "float64",
+    batch: options.BatchSize = 32,
+    dtype: options.Dtype = "float64",
     weight_decay: WeightDecay = 0.0,
     rtol: Tolerance = None,
     timeout: Timeout = "60s",
     memory_limit: MemoryLimit = None,
     seed: Seed = 0,
-    threads: Threads = 1,
+    threads: options.Threads = 1,
     kinds: Kinds = False,
     template: Template = False,
     trace: Trace = False,
     format: Format = None,
-    fresh: Fresh = False,
-    as_json: AsJson = False,
+    fresh: options.Fresh = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Check a gradient that you have derived by hand.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from backprop.bench.commands.options import AsJson, Fresh
+from backprop.bench.commands import options
 
 EXAMPLES = """
   backprop compare results/before results/after
@@ -37,8 +37,8 @@ def compare(
         Path | None,
         typer.Option(metavar="FILE", help="Write the comparison into this Markdown file (.md), too."),
     ] = None,
-    fresh: Fresh = False,
-    as_json: AsJson = False,
+    fresh: options.Fresh = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Compare two runs cell by cell.
 
@@ -47,9 +47,10 @@ def compare(
     """
     import sys
 
-    from backprop.bench.comparison import ComparisonError, cell_values, compare_runs
+    from backprop.bench.comparison import ComparisonError, compare_runs
     from backprop.bench.console import make_console
     from backprop.bench.files import check_file, write_file
+    from backprop.bench.record import to_json
     from backprop.bench.report.comparison import print_comparison, render
 
     if fail_above is not None and not fail_above >= 1:
@@ -63,9 +64,8 @@ def compare(
     if out is not None:
         write_file("The comparison", out, render(comparison, *names))
     if as_json:
-        mean = comparison.geometric_mean
-        cells = [cell_values(cell) for cell in comparison.cells]
-        print(json.dumps({"cells": cells, "geometric_mean": mean if mean == mean else None}, indent=2))
+        said = {"cells": comparison.cells, "geometric_mean": comparison.geometric_mean}
+        print(json.dumps(to_json(said), indent=2))
     elif sys.stdout.isatty():
         print_comparison(make_console(), comparison, *names)
     else:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands import completion
-from backprop.bench.commands.options import ActivationIfGiven, Fresh, LossIfGiven, file_option, format_option
+from backprop.bench.commands import completion, options
 from backprop.errors import OptionError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -60,13 +59,13 @@ def derive(
     what: Subject = None,
     size: Size = None,
     network: WholeNetwork = None,
-    activation: ActivationIfGiven = None,
-    loss: LossIfGiven = None,
+    activation: options.ActivationIfGiven = None,
+    loss: options.LossIfGiven = None,
     batch: Samples = None,
-    format: Annotated[str | None, format_option(_FORMATS)] = None,
-    out: Annotated[Path | None, file_option(_FORMATS)] = None,
+    format: Annotated[str | None, options.format_option(_FORMATS)] = None,
+    out: Annotated[Path | None, options.file_option(_FORMATS)] = None,
     timeout: Annotated[str, typer.Option(metavar="TIME", help="The longest that SymPy may take.")] = "60s",
-    fresh: Fresh = False,
+    fresh: options.Fresh = False,
 ) -> None:
     """Derive a gradient with SymPy, and prove the library's code.
 
@@ -74,11 +73,10 @@ def derive(
     computes. Exit code 1 means that a formula is refuted.
     """
     from backprop import Network
-    from backprop.bench.alarm import at_most
-    from backprop.bench.budget import parse_seconds
+    from backprop.bench.budget import at_most, parse_seconds
     from backprop.bench.files import check_file, format_of, write_file
     from backprop.bench.progress import Progress
-    from backprop.explain.extras import need
+    from backprop.errors import need
     from backprop.options import check_count
 
     need("sympy", "symbolic")

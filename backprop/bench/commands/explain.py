@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands.options import (
-    Activation,
-    Fresh,
-    LossName,
-    OneOrTwoStrategies,
-    file_option,
-    format_option,
-)
+from backprop.bench.commands import options
 from backprop.errors import OutputError
 
 if TYPE_CHECKING:
@@ -65,16 +58,16 @@ OwnNumbers = Annotated[
 
 
 def explain(
-    strategy: OneOrTwoStrategies = None,
+    strategy: options.OneOrTwoStrategies = None,
     network: SmallNetwork = None,
-    activation: Activation = "relu",
-    loss: LossName = "cross-entropy",
+    activation: options.Activation = "relu",
+    loss: options.LossName = "cross-entropy",
     batch: Samples = None,
     seed: Seed = 10,
-    format: Annotated[str | None, format_option(_FORMATS)] = None,
-    out: Annotated[Path | None, file_option(_FORMATS)] = None,
+    format: Annotated[str | None, options.format_option(_FORMATS)] = None,
+    out: Annotated[Path | None, options.file_option(_FORMATS)] = None,
     values: OwnNumbers = None,
-    fresh: Fresh = False,
+    fresh: options.Fresh = False,
 ) -> None:
     """Show every matrix of a derivation on a small network.
 
@@ -82,7 +75,7 @@ def explain(
     strategy that avoids it.
     """
     from backprop import Network
-    from backprop.bench.files import check_file, format_of
+    from backprop.bench.files import check_file, format_of, write_file
     from backprop.bench.progress import Progress
     from backprop.explain import Values, read_values
     from backprop.explain import explain as explain_strategies
@@ -98,28 +91,20 @@ def explain(
     params, samples, origin = own.complete(made, n, seed)
     with Progress("explaining"):
         explanation = explain_strategies(made, params, samples, strategy or _SIDE_BY_SIDE, origin)
-        if out is None:
-            text = _rendered(explanation, chosen, shutil.get_terminal_size().columns)
-        else:
-            _write(explanation, chosen, out)
-            text = f"{out}\n"
-    print(text, end="")
+        width = shutil.get_terminal_size().columns if out is None else None
+        content = _rendered(explanation, chosen, width)
+        if out is not None:
+            write_file("The explanation", out, content)
+    print(f"{out}\n" if out is not None else content, end="")
 
 
-def _rendered(explanation: Explanation, chosen: str, width: int | None = None) -> str:
+def _rendered(explanation: Explanation, chosen: str, width: int | None) -> str | bytes:
     from backprop.explain import render_html, render_markdown, render_text
-
-    if chosen == "text":
-        return render_text(explanation, width)
-    return render_html(explanation) if chosen == "html" else render_markdown(explanation)
-
-
-def _write(explanation: Explanation, chosen: str, out: Path) -> None:
-    from backprop.bench.files import write_file
 
     if chosen == "xlsx":
         from backprop.explain.workbook import workbook
 
-        write_file("The explanation", out, workbook(explanation))
-    else:
-        write_file("The explanation", out, _rendered(explanation, chosen))
+        return workbook(explanation)
+    if chosen == "text":
+        return render_text(explanation, width)
+    return render_html(explanation) if chosen == "html" else render_markdown(explanation)

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from backprop.bench.commands import completion
-from backprop.bench.commands.options import Fresh
+from backprop.bench.commands import completion, options
 
 EXAMPLES = """
   backprop init suite mine.toml                 every key of a suite, explained
@@ -37,7 +36,7 @@ def init(
             help="The file to write: .toml for a suite, .py for a strategy.",
         ),
     ] = None,
-    fresh: Fresh = False,
+    fresh: options.Fresh = False,
 ) -> None:
     """Write a commented file to start from: a suite or a strategy.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from backprop.bench.commands.options import AsJson
+from backprop.bench.commands import options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +19,7 @@ EXAMPLES = """
 """
 
 
-def list(as_json: AsJson = False) -> None:
+def list(as_json: options.AsJson = False) -> None:
     """List everything that has a name: strategies, layers, losses, scenarios, outside libraries."""
     from backprop.bench.console import make_console
 

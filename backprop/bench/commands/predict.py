@@ -4,18 +4,7 @@ from __future__ import annotations
 
 import json
 
-from backprop.bench.commands.options import (
-    Activation,
-    AsJson,
-    BatchSize,
-    Dtype,
-    LossName,
-    MemoryBudget,
-    NetworkSizes,
-    StrategiesOfNoSuite,
-    Threads,
-    TimeBudget,
-)
+from backprop.bench.commands import options
 
 EXAMPLES = """
   backprop predict                              784-512-10, batch 32, float64
@@ -25,16 +14,16 @@ EXAMPLES = """
 
 
 def predict(
-    network: NetworkSizes = "784-512-10",
-    activation: Activation = "relu",
-    loss: LossName = "cross-entropy",
-    batch: BatchSize = 32,
-    dtype: Dtype = "float64",
-    strategy: StrategiesOfNoSuite = None,
-    memory_budget: MemoryBudget = None,
-    time_budget: TimeBudget = None,
-    threads: Threads = 1,
-    as_json: AsJson = False,
+    network: options.NetworkSizes = "784-512-10",
+    activation: options.Activation = "relu",
+    loss: options.LossName = "cross-entropy",
+    batch: options.BatchSize = 32,
+    dtype: options.Dtype = "float64",
+    strategy: options.StrategiesOfNoSuite = None,
+    memory_budget: options.MemoryBudget = None,
+    time_budget: options.TimeBudget = None,
+    threads: options.Threads = 1,
+    as_json: options.AsJson = False,
 ) -> None:
     """Predict memory and time of every strategy for a network.
 

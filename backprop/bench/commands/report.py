@@ -26,16 +26,15 @@ def report(
     ] = False,
 ) -> None:
     """Make the reports of a run again from its records."""
+    from backprop.bench.estimates import read_run
     from backprop.bench.journal import path_of, read_journal
     from backprop.bench.libraries import CONSTRAINTS, write_constraints
     from backprop.bench.progress import Progress
-    from backprop.bench.report import older_files, write_page, write_reports
-    from backprop.bench.report.frame import load_run
+    from backprop.bench.report import left_as_they_were, write_page, write_reports
     from backprop.bench.report.markdown import summary
-    from backprop.bench.report.pictures import MISSING, available
 
     if markdown:
-        print(summary(load_run(folder)), end="")
+        print(summary(read_run(folder)), end="")
     if html:
         with Progress("writing the page"):
             page = write_page(folder)
@@ -45,10 +44,6 @@ def report(
     with Progress("writing the reports"):
         written = write_reports(folder)
     if not (path_of(folder).parent / CONSTRAINTS).exists():
-        written += filter(None, [write_constraints(path_of(folder).parent, read_journal(folder)[0])])
-    for path in written:
-        print(path)
-    if older := older_files(path_of(folder).parent, written):
-        print(older)
-    if not available():
-        print(MISSING)
+        written += filter(None, [write_constraints(path_of(folder).parent, read_journal(folder).description)])
+    for line in (*written, *left_as_they_were(path_of(folder).parent, written)):
+        print(line)

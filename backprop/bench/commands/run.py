@@ -12,19 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands.options import (
-    AsJson,
-    Data,
-    Fresh,
-    MemoryBudget,
-    Scenarios,
-    Starts,
-    Strategies,
-    SuiteName,
-    Threads,
-    TimeBudget,
-    Turns,
-)
+from backprop.bench.commands import options
 from backprop.errors import RecordError
 
 if TYPE_CHECKING:
@@ -95,24 +83,24 @@ Predict = Annotated[
 
 
 def run(
-    suite: SuiteName = "default",
-    strategy: Strategies = None,
-    scenario: Scenarios = None,
-    memory_budget: MemoryBudget = None,
-    time_budget: TimeBudget = None,
-    threads: Threads = 1,
-    starts: Starts = None,
-    turns: Turns = None,
+    suite: options.SuiteName = "default",
+    strategy: options.Strategies = None,
+    scenario: options.Scenarios = None,
+    memory_budget: options.MemoryBudget = None,
+    time_budget: options.TimeBudget = None,
+    threads: options.Threads = 1,
+    starts: options.Starts = None,
+    turns: options.Turns = None,
     precision: Precision = None,
     claim: Claim = None,
-    data: Data = "sample",
+    data: options.Data = "sample",
     out: Folder = None,
     resume: Resume = False,
-    fresh: Fresh = False,
+    fresh: options.Fresh = False,
     workers: Workers = None,
     cluster: Cluster = None,
     predict: Predict = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Measure strategies in scenarios, and write records and reports.
 
@@ -131,7 +119,7 @@ def run(
     from backprop.bench.estimates import read_run
     from backprop.bench.instrument import Instrument
     from backprop.bench.journal import begun
-    from backprop.bench.progress import Progress, group_display
+    from backprop.bench.progress import GroupDisplay, Progress
     from backprop.bench.record import Results
     from backprop.bench.report import write_reports
     from backprop.bench.scenarios import load
@@ -153,10 +141,10 @@ def run(
         for note in notes:
             print(f"Note: {note}", file=sys.stderr)
         command = ["backprop", *sys.argv[1:]]
-        instrument = Instrument(folder, chosen, budget, threads, dataset, command, place, out is None)
-        with group_display(chosen, is_told=not as_json) as display:
+        instrument = Instrument(folder, place, budget, dataset, command, out is None)
+        with Progress("starting", len(chosen.scenarios)) as progress:
             try:
-                instrument.run(display, resume, fresh)
+                instrument.run(GroupDisplay(progress, chosen, is_told=not as_json), resume, fresh)
             except KeyboardInterrupt:
                 interrupted = True
     if chosen.curves and not (predict or interrupted):
@@ -204,7 +192,7 @@ def measure_curves(folder: Path) -> bool:
 
     if find_accuracy(folder) is None:
         try:
-            rows = [measure() for _, measure in tracked(list(curves()), "measuring", lambda row: row[0])]
+            rows = [one.measure() for one in tracked(list(curves()), "measuring", str)]
         except KeyboardInterrupt:
             return True
         write_accuracy(folder / "accuracy", accuracy_frame(rows))
@@ -235,7 +223,7 @@ def chosen_place(
     if predict:
         from backprop.bench.places import Predicted
 
-        yield Predicted(threads)
+        yield Predicted(suite, threads)
     elif named:
         from backprop.bench.cluster import open_cluster
 
@@ -247,4 +235,4 @@ def chosen_place(
         from backprop.bench.threads import choose_cores
 
         conditions = Conditions.of(threads, choose_cores(threads), suite.schedule.turn_s)
-        yield Here(threads, dataset, data, conditions)
+        yield Here(suite, threads, dataset, data, conditions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import json
 import math
@@ -14,8 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands import INTERRUPTED, completion
-from backprop.bench.commands.options import AsJson, Starts, SuiteName, Threads, Turns, single
+from backprop.bench.commands import INTERRUPTED, completion, options
 from backprop.errors import BackpropError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ OneScenario = Annotated[
         "--scenario",
         "-c",
         metavar="NAME",
-        callback=single,
+        callback=options.single,
         autocompletion=completion.scenarios,
         help="The scenario in which the short form is measured against itself.",
     ),
@@ -64,28 +64,26 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with the self-test
 
 def selftest(
     scenario: OneScenario = "mnist-32/float32",
-    suite: SuiteName = "peers",
-    starts: Starts = None,
-    turns: Turns = None,
+    suite: options.SuiteName = "peers",
+    starts: options.Starts = None,
+    turns: options.Turns = None,
     runs: Runs = None,
     seconds: Seconds = 110.0,
     out: Folder = None,
     resume: Resume = False,
-    threads: Threads = 1,
-    as_json: AsJson = False,
+    threads: options.Threads = 1,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show which differences this machine can detect.
 
     Twins (one strategy under two names) and slow-downs of 2, 3, 5 and 10% are planted; the table says how often each
     was called different.
     """
-    import numpy as np
 
     from backprop.bench.conditions import Conditions
     from backprop.bench.files import check_folder
-    from backprop.bench.machine import cpu_name
     from backprop.bench.memory import planted_peaks
-    from backprop.bench.selftest import HOW_PLANTED, SelfTest, one_trial, resumed, run_selftest
+    from backprop.bench.selftest import SelfTest, one_trial, resumed, run_selftest, settings_of
     from backprop.bench.suites import find_scenarios, find_suite, restrict
     from backprop.bench.threads import choose_cores
     from backprop.bench.turns import Site
@@ -100,28 +98,15 @@ def selftest(
     if out is not None:
         check_folder("The self-test's files", out)
     schedule = restrict(find_suite(suite), starts=starts, turns=turns).schedule
-    site = Site("sample", threads, choose_cores(threads), memory_limit_bytes=8e9, timeout_s=60.0)
-    settings = {
-        "scenario": chosen.id,
-        "starts": schedule.starts,
-        "turns": schedule.turns,
-        "turn": schedule.turn,
-        "planted": HOW_PLANTED,
-        "threads": threads,
-        "cpu": cpu_name(),
-    }
+    site = Site(chosen, "sample", threads, choose_cores(threads), memory_limit_bytes=8e9, timeout_s=60.0)
+    settings = settings_of(site, schedule)
     result = resumed(settings, out, resume) if out else SelfTest(settings)
     conditions = Conditions.of(threads, site.cores, schedule.turn_s)
-    rng, interrupted = np.random.default_rng(), False
+    interrupted = False
     try:
         with _display(result, schedule, runs, seconds) as alive:
-            run_selftest(
-                result,
-                lambda: one_trial(chosen, site, schedule, rng, alive),
-                runs,
-                seconds,
-                lambda result: _tell(result, out),
-            )
+            trial = functools.partial(one_trial, site, schedule, alive)
+            run_selftest(result, trial, runs, seconds, lambda result: _tell(result, out))
     except WorkerError as error:
         raise BackpropError(f"A worker of the self-test failed: {error.reason}.") from error
     except KeyboardInterrupt:

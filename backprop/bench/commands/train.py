@@ -8,24 +8,7 @@ from typing import Annotated
 
 import typer
 
-from backprop.bench.commands import completion
-from backprop.bench.commands.options import (
-    LIST,
-    ActivationIfGiven,
-    AsJson,
-    DataIfGiven,
-    DtypeIfGiven,
-    Fresh,
-    LossIfGiven,
-    NetworkIfGiven,
-    NoBias,
-    OneStrategy,
-    Output,
-    Threads,
-    memory_budget_option,
-    separated,
-    time_budget_option,
-)
+from backprop.bench.commands import completion, options
 
 EXAMPLES = """
   backprop train                         5 epochs on the digits in the package
@@ -101,10 +84,10 @@ Compared = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAMES",
-        callback=separated,
+        callback=options.separated,
         autocompletion=completion.strategies,
         help="Compare what each of these strategies has learnt after the same --seconds, 20 by default. "
-        f"{LIST}",
+        f"{options.LIST}",
     ),
 ]
 Folder = Annotated[
@@ -125,14 +108,14 @@ ResumedFolder = Annotated[
 ]
 TrainingMemory = Annotated[
     str | None,
-    memory_budget_option(
+    options.memory_budget_option(
         help="The most memory that the training may need, such as 2GB. One that needs more is refused, or left "
         "out of --compare."
     ),
 ]
 StepTime = Annotated[
     str | None,
-    time_budget_option(
+    options.time_budget_option(
         help="The most time that one step may need, such as 5min, or the --seconds where they are more. A "
         "strategy that needs more is left out of --compare."
     ),
@@ -140,30 +123,30 @@ StepTime = Annotated[
 
 
 def train(
-    strategy: OneStrategy = None,
-    data: DataIfGiven = None,
-    network: NetworkIfGiven = None,
-    activation: ActivationIfGiven = None,
-    loss: LossIfGiven = None,
-    output: Output = None,
-    no_bias: NoBias = False,
+    strategy: options.OneStrategy = None,
+    data: options.DataIfGiven = None,
+    network: options.NetworkIfGiven = None,
+    activation: options.ActivationIfGiven = None,
+    loss: options.LossIfGiven = None,
+    output: options.Output = None,
+    no_bias: options.NoBias = False,
     epochs: Epochs = None,
     batch: StepSize = None,
     shift: Shift = None,
     optimizer: Optimizer = None,
     lr: LearningRate = None,
     schedule: Schedule = None,
-    dtype: DtypeIfGiven = None,
+    dtype: options.DtypeIfGiven = None,
     seed: Seed = None,
     seconds: Seconds = None,
     compare: Compared = None,
-    threads: Threads = 1,
+    threads: options.Threads = 1,
     memory_budget: TrainingMemory = None,
     time_budget: StepTime = None,
     out: Folder = None,
     resume: ResumedFolder = None,
-    fresh: Fresh = False,
-    as_json: AsJson = False,
+    fresh: options.Fresh = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Train the network on digits with any strategy.
 

@@ -11,19 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands.options import (
-    AsJson,
-    Data,
-    LossIfGiven,
-    MemoryBudget,
-    Peers,
-    Scenarios,
-    Strategies,
-    SuiteIfGiven,
-    Threads,
-    TimeBudget,
-    network_option,
-)
+from backprop.bench.commands import options
 
 if TYPE_CHECKING:
     from backprop.bench.suites import Suite
@@ -41,11 +29,11 @@ BATCH = 8
 
 
 def verify(
-    strategy: Strategies = None,
-    scenario: Scenarios = None,
-    suite: SuiteIfGiven = None,
-    network: Annotated[str | None, network_option(show_default="those of the scenarios")] = None,
-    loss: LossIfGiven = None,
+    strategy: options.Strategies = None,
+    scenario: options.Scenarios = None,
+    suite: options.SuiteIfGiven = None,
+    network: Annotated[str | None, options.network_option(show_default="those of the scenarios")] = None,
+    loss: options.LossIfGiven = None,
     batch: Annotated[
         int | None,
         typer.Option(
@@ -54,12 +42,12 @@ def verify(
             help="The number of samples in the batch, of a network by --network.",
         ),
     ] = None,
-    memory_budget: MemoryBudget = None,
-    time_budget: TimeBudget = None,
-    threads: Threads = 1,
-    data: Data = "sample",
-    peers: Peers = False,
-    as_json: AsJson = False,
+    memory_budget: options.MemoryBudget = None,
+    time_budget: options.TimeBudget = None,
+    threads: options.Threads = 1,
+    data: options.Data = "sample",
+    peers: options.Peers = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Compare the gradients of every pair of strategies.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from backprop.bench.estimates import read_run
 from backprop.bench.files import write_files, writing
 from backprop.bench.journal import begun, path_of, read_journal, unfinished
 from backprop.errors import OutputError, RecordError
@@ -20,17 +21,17 @@ def write_reports(run: Path) -> list[Path]:
     """
     from backprop.bench.report import frame, html, markdown, pictures
 
-    loaded, folder = frame.load_run(run), path_of(run).parent
+    found, folder = read_run(run), path_of(run).parent
     can_draw = pictures.available()
-    drawn = pictures.draw_against_size(loaded.frame) if can_draw else {}
+    drawn = pictures.draw_against_size(found.records) if can_draw else {}
     shown = [name for name in drawn if name.endswith(".svg")]
     files: dict[str, str | bytes] = {
-        "results.csv": frame.to_csv(loaded),
-        "report.md": markdown.render(loaded, shown, can_draw),
+        "results.csv": frame.to_csv(frame.to_frame(found.records)),
+        "report.md": markdown.render(found, shown, can_draw),
         **drawn,
     }
     if can_draw:
-        files[html.NAME] = html.render(loaded, folder)
+        files[html.NAME] = html.render(found, folder)
         with writing("The report", folder):
             for name in set(pictures.NAMES) - set(drawn):  # pictures of other figures: this run gives none
                 (folder / name).unlink(missing_ok=True)
@@ -39,19 +40,21 @@ def write_reports(run: Path) -> list[Path]:
 
 def write_page(run: Path) -> Path:
     """Write report.html alone; raises `PageError` without the extra `report`, and as `write_reports` does."""
-    from backprop.bench.report import frame, html
+    from backprop.bench.report import html
 
     folder = path_of(run).parent
-    page = html.render(frame.load_run(run), folder)
+    page = html.render(read_run(run), folder)
     return write_files("The page", folder, {html.NAME: page})[0]
 
 
-def older_files(folder: Path, written: Sequence[Path]) -> str | None:
-    """One sentence that names the reports in a folder which an earlier report made and `written` does not hold."""
-    older = [path.name for path in _reports(folder) if path.is_file() and path not in written]
-    if not older:
-        return None
-    return f"kept as an earlier report made them: {', '.join(older)}"
+def left_as_they_were(folder: Path, written: Sequence[Path]) -> Iterator[str]:
+    """In sentences: the reports in a folder that are those of an earlier report, and what could not be drawn."""
+    from backprop.bench.report import pictures
+
+    if older := [path.name for path in _reports(folder) if path.is_file() and path not in written]:
+        yield f"kept as an earlier report made them: {', '.join(older)}"
+    if not pictures.available():
+        yield pictures.MISSING
 
 
 def make_room(folder: Path, fresh: bool) -> None:

@@ -9,12 +9,11 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.accuracy import FIELDS, ErrorRow, predicted_bottoms
 from backprop.bench.files import write_files
 from backprop.bench.report import pictures
 from backprop.bench.report.data import Json, curve_rows
-from backprop.bench.report.frame import tuples
 from backprop.bench.report.markdown import as_text, table_of
 from backprop.bench.report.tables import Row
 from backprop.bench.table import Columns, Table, print_tables
@@ -70,7 +69,9 @@ def _answer(frame: pd.DataFrame) -> str:
 
 
 def _wrong(frame: pd.DataFrame) -> list[str]:
-    return [f"{row.strategy} on {row.network}, {row.dtype}: {row.error:.1e}" for row in tuples(broken(frame))]
+    return [
+        f"{row.strategy} on {row.network}, {row.dtype}: {row.error:.1e}" for row in broken(frame).itertuples()
+    ]
 
 
 def _grid_rows(frame: pd.DataFrame) -> list[Row]:
@@ -78,7 +79,7 @@ def _grid_rows(frame: pd.DataFrame) -> list[Row]:
     grid, rows = frame[frame.experiment == "grid"], []
     for (strategy, dtype), cells in grid.groupby(["strategy", "dtype"], sort=False):
         shares = cells.error / cells.tolerance
-        worst = next(tuples(cells.loc[[shares.idxmax()]]))
+        worst = cells.iloc[int(shares.argmax())]
         rows.append(
             {
                 "strategy": str(strategy),

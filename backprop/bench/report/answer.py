@@ -1,17 +1,13 @@
-"""The one answer of a run in words, for terminal, Markdown and page alike: who is how many times slower.
-
-A cell is a `Record`, or a row of a frame, as in `ranking`.
-"""
+"""The one answer of a run in words, for terminal, Markdown and page alike: who is how many times slower."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from backprop.bench import units
-from backprop.bench.record import MEASURED, SHORT_FORM, by_scenario
+from backprop import units
+from backprop.bench.record import MEASURED, SHORT_FORM, Record, by_scenario
 from backprop.bench.report.ranking import HEADLINE, is_predicted, ran, ranked
 
 UNSTABLE = "Unstable: do not publish."
@@ -106,7 +102,7 @@ class Answer:
         return " ".join(filter(None, [self.warning, self.claim]))
 
 
-def answer(cells: Iterable[Any]) -> Answer:
+def answer(cells: Iterable[Record]) -> Answer:
     """The answer of these cells, of whatever scenarios."""
     cells = list(cells)
     lead = find_lead(cells)
@@ -125,7 +121,7 @@ def answer(cells: Iterable[Any]) -> Answer:
     return Answer(lead, UNSTABLE if warned else "", claim, _sentence(*lead.compared), verdict, doubt)
 
 
-def conclusion(cells: Sequence[Any]) -> list[str]:
+def conclusion(cells: Sequence[Record]) -> list[str]:
     """The lines below a ranking: the answer in one sentence, and how many cells are not to be published.
 
     Nothing is said of times where cells were measured and none was timed, as in a verification.
@@ -144,7 +140,7 @@ def about(predicted: bool) -> str:
     return "≈\u00a0" if predicted else ""
 
 
-def find_lead(cells: Iterable[Any]) -> Lead | None:
+def find_lead(cells: Iterable[Record]) -> Lead | None:
     """The scenario of README where the run has it, else the one of the largest network with most strategies.
 
     None where no cell has a time, neither measured nor predicted.
@@ -159,55 +155,58 @@ def find_lead(cells: Iterable[Any]) -> Lead | None:
     return _lead([cell for cell in cells if (cell.scenario, cell.dtype) == place])
 
 
-def _lead(cells: Sequence[Any]) -> Lead:
+def _lead(cells: Sequence[Record]) -> Lead:
     timed, left_out = list(filter(ran, cells)), list(filter(is_predicted, cells))
     base = _base(timed or left_out)
-    unit = float(base.time_median_s if timed else base.predicted_time_s)
+    unit = _seconds(base)
     bars = [_bar(cell, base, unit) for cell in [*timed, *left_out]]
     usable = [bar for bar in bars if bar.ratio > 0 and math.isfinite(bar.ratio)]
     return Lead(
-        str(base.scenario),
-        str(base.dtype),
+        base.scenario,
+        base.dtype,
         f"{base.network}, {base.parameters:,} parameters, batch {base.batch_size}, {base.dtype}, "
         + units.threads(base.threads),
-        str(base.strategy),
+        base.strategy,
         tuple(sorted(usable, key=lambda bar: bar.ratio)),
     )
 
 
-def _base(cells: Sequence[Any]) -> Any:
+def _base(cells: Sequence[Record]) -> Record:
     """The short form, or else the fastest."""
     return next((cell for cell in cells if cell.strategy == SHORT_FORM), ranked(cells)[0])
 
 
-def _bar(cell: Any, base: Any, unit: float) -> Bar:
+def _bar(cell: Record, base: Record, unit: float) -> Bar:
     """The ratio and interval that the turns gave; where they gave none, the time ÷ `unit`, both in seconds."""
     predicted = not ran(cell)
-    seconds = float(cell.predicted_time_s if predicted else cell.time_median_s)
+    seconds = _seconds(cell)
     ratio, low, high = seconds / unit, None, None
     if cell is base:
         ratio = 1.0
-    elif not predicted and base.strategy == SHORT_FORM and not units.missing(cell.ratio_to_short_form):
-        ratio = float(cell.ratio_to_short_form)
-        if not (units.missing(cell.ratio_low) or units.missing(cell.ratio_high)):
-            low, high = float(cell.ratio_low), float(cell.ratio_high)
+    elif not predicted and base.strategy == SHORT_FORM and cell.ratio_to_short_form is not None:
+        ratio, low, high = cell.ratio_to_short_form, cell.ratio_low, cell.ratio_high
     return Bar(
-        str(cell.strategy),
+        cell.strategy,
         ratio,
         low,
         high,
         seconds,
         predicted,
-        memory=None if units.missing(cell.peak_bytes) else float(cell.peak_bytes),
+        memory=cell.peak_bytes,
         digits=_digits(cell.gradient_error),
-        exact=not units.missing(cell.tolerance) and bool(cell.tolerance <= _AS_EXACT * base.tolerance),
+        exact=bool(cell.tolerance and base.tolerance and cell.tolerance <= _AS_EXACT * base.tolerance),
         unstable=not predicted and bool(cell.unstable),
     )
 
 
-def _digits(error: Any) -> int | None:
+def _seconds(cell: Record) -> float:
+    """The measured time or the predicted one: a cell of an answer has one of them."""
+    return (cell.time_median_s if ran(cell) else cell.predicted_time_s) or math.nan
+
+
+def _digits(error: float | None) -> int | None:
     """How many decimal digits are right where the relative error is this; None where it is not known."""
-    if units.missing(error) or not 0 < error < math.inf:
+    if error is None or not 0 < error < math.inf:
         return None
     return min(round(-math.log10(error)), _MOST_DIGITS)
 
@@ -267,7 +266,7 @@ def _precision(own: int | None, other: int | None) -> str:
     return f", for {other} right digits instead of {own}" if other > 0 else ", for a rough estimate"
 
 
-def _verdict(cells: Sequence[Any]) -> str:
+def _verdict(cells: Sequence[Record]) -> str:
     measured = sum(cell.status in MEASURED for cell in cells)
     out = len(cells) - measured
     left = f"{out:,} {'cell was' if out == 1 else 'cells were'} left out, with reasons below."
@@ -281,7 +280,7 @@ def _verdict(cells: Sequence[Any]) -> str:
     return f"{said} right, within the tolerance of the error model. {left}"
 
 
-def _doubt(cells: Sequence[Any]) -> str:
+def _doubt(cells: Sequence[Record]) -> str:
     measured = [cell for cell in cells if cell.status in MEASURED]
     bad = sum(bool(cell.unstable) for cell in measured)
     if not bad:

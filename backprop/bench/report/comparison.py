@@ -6,7 +6,7 @@ import math
 
 from rich.console import Console
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.comparison import Comparison
 from backprop.bench.report.markdown import as_code, as_text, table_of
 from backprop.bench.report.tables import Row

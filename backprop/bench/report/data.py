@@ -13,11 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from backprop.bench import units
-from backprop.bench.record import Agreement, grouped
+from backprop import units
+from backprop.bench.record import Agreement, Record, grouped
 from backprop.bench.report.answer import Lead, about
 from backprop.bench.report.charts import nested_area
-from backprop.bench.report.frame import tuples
 from backprop.bench.report.machines import median
 from backprop.bench.report.ranking import is_predicted, ran
 from backprop.bench.report.scaling import Exponent, families, shape_of
@@ -28,9 +27,9 @@ _SMALLEST = 1e-17
 """Where a distance of zero is put on the logarithmic scale of the heat map."""
 
 
-def positive(value: Any) -> float | None:
+def positive(value: float | None) -> float | None:
     """The number to four digits, or None where it is missing, not finite or not above zero."""
-    if units.missing(value) or not math.isfinite(value) or value <= 0:
+    if value is None or not 0 < value < math.inf:
         return None
     return float(f"{float(value):.4g}")
 
@@ -38,12 +37,12 @@ def positive(value: Any) -> float | None:
 # Cells --------------------------------------------------------------------------------------------------
 
 
-def place(cell: Any) -> str:
+def place(cell: Record) -> str:
     """Scenario and dtype of a cell, as every chart names them."""
     return f"{cell.scenario}, {cell.dtype}"
 
 
-def cell_row(cell: Any) -> Json:
+def cell_row(cell: Record) -> Json:
     """What every chart shows of a cell: its measured figures where it is right, else the predicted ones.
 
     Networks of one `kind` differ in their sizes alone.
@@ -54,10 +53,10 @@ def cell_row(cell: Any) -> Json:
     sign = "" if right else "≈ "
     interval = units.interval(cell.time_low_s, cell.time_high_s, units.seconds) if right else ""
     return {
-        "strategy": str(cell.strategy),
+        "strategy": cell.strategy,
         "cell": place(cell),
-        "kind": re.sub(r"\d+", "", str(cell.network)),
-        "status": str(cell.status),
+        "kind": re.sub(r"\d+", "", cell.network),
+        "status": cell.status,
         "predicted": not right,
         "time": positive(seconds),
         "low": positive(cell.time_low_s if interval else seconds),
@@ -121,7 +120,7 @@ class Sweep:
     fitted: dict[str, str]
 
 
-def sweeps(cells: Sequence[Any], exponents: Sequence[Exponent]) -> list[Sweep]:
+def sweeps(cells: Sequence[Record], exponents: Sequence[Exponent]) -> list[Sweep]:
     """Every sweep with two sizes or more, those with most cells first; predicted cells are in them, too.
 
     Width, batch and depth are swept alone, as the exponents are fitted. Beside them stand all networks of one batch
@@ -134,7 +133,7 @@ def sweeps(cells: Sequence[Any], exponents: Sequence[Exponent]) -> list[Sweep]:
     found = [
         Sweep(_label("all networks", cells[own[0]]), "parameters", tuple(own), sizes, {})
         for own in networks.values()
-        for sizes in [tuple(int(cells[k].parameters) for k in own)]
+        for sizes in [tuple(cells[k].parameters for k in own)]
     ]
     for swept, family in families(cells, sorted(usable)):
         first = cells[next(iter(family))]
@@ -144,17 +143,17 @@ def sweeps(cells: Sequence[Any], exponents: Sequence[Exponent]) -> list[Sweep]:
     return sorted((one for one in found if len(set(one.sizes)) > 1), key=lambda one: -len(one.cells))
 
 
-def _cpu(cell: Any) -> str:
-    return cell.cpu if isinstance(cell.cpu, str) else ""
+def _cpu(cell: Record) -> str:
+    return cell.cpu or ""
 
 
-def _label(what: str, cell: Any, swept: str = "") -> str:
+def _label(what: str, cell: Record, swept: str = "") -> str:
     batch = "" if swept == "batch" else f", batch {cell.batch_size}"
     threads = "" if cell.threads == 1 else f", {units.threads(cell.threads)}"
     return f"{what}{batch}, {cell.dtype}{threads}"
 
 
-def _shape(cell: Any, swept: str) -> str:
+def _shape(cell: Record, swept: str) -> str:
     """784-h-10 where the width is swept, 196-64-…-10 where the depth is."""
     shape = shape_of(cell)
     assert shape is not None
@@ -198,12 +197,12 @@ def agreement_groups(agreements: Iterable[Agreement]) -> list[Json]:
     ]
 
 
-def roofs(cells: Iterable[Any]) -> list[Json]:
+def roofs(cells: Iterable[Record]) -> list[Json]:
     """A roofline a dtype, thread count and processor: the limits, and every right cell below them."""
     known = (
         cell
         for cell in cells
-        if cell.status == "ok" and positive(cell.limit_flops_per_s) and not units.missing(cell.flops_share)
+        if cell.status == "ok" and positive(cell.limit_flops_per_s) and cell.flops_share is not None
     )
     groups = grouped(known, lambda cell: (cell.dtype, cell.threads, _cpu(cell)))
     found = []
@@ -217,15 +216,17 @@ def roofs(cells: Iterable[Any]) -> list[Json]:
     return found
 
 
-def _roof_point(cell: Any) -> Json | None:
+def _roof_point(cell: Record) -> Json | None:
     """A cell below its roof; None where its speed or the bytes that it moves are not known."""
-    speed, moved = positive(cell.flops_share * cell.limit_flops_per_s), cell.predicted_bytes_moved
-    if speed is None or positive(moved) is None:
+    share, limit = cell.flops_share, cell.limit_flops_per_s
+    flops, moved = cell.predicted_flops, cell.predicted_bytes_moved
+    if not (share and limit and flops and moved):
         return None
+    speed = positive(share * limit)
     return {
-        "strategy": str(cell.strategy),
+        "strategy": cell.strategy,
         "cell": place(cell),
-        "intensity": positive(cell.predicted_flops / moved),
+        "intensity": positive(flops / moved),
         "speed": speed,
         "speed_text": units.flops_rate(speed),
         "flops_share": units.percent(cell.flops_share),
@@ -243,8 +244,10 @@ def curve_rows(
     found = {}
     for dtype, rows in cells.groupby("dtype", sort=False):
         points = [
-            _point(str(row.strategy), float(getattr(row, column)), float(row.error), bottom=False)
-            for row in tuples(rows.sort_values(["strategy", column]))
+            _point(strategy, x, error, bottom=False)
+            for strategy, x, error in rows[["strategy", column, "error"]]
+            .sort_values(["strategy", column])
+            .itertuples(index=False)
         ]
         for strategy in dict.fromkeys(map(str, rows.strategy)):
             if (strategy, str(dtype)) in bottoms:

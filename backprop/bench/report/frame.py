@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pandas as pd
 
-from backprop.bench.estimates import read_run
 from backprop.bench.record import (
-    Agreement,
     Count,
-    Description,
     Predicted,
     Record,
     Samples,
@@ -35,26 +29,6 @@ _DTYPES: dict[Any, str] = {
 """The dtype of a column by the type of its field; other types become float64, and `_column` treats `Predicted`."""
 
 
-@dataclass(frozen=True)
-class LoadedRun:
-    """A run as read from its journal: its description, the frame of its cells, and its agreements."""
-
-    run: Description
-    frame: pd.DataFrame
-    agreements: list[Agreement]
-
-
-def load_run(folder: Path) -> LoadedRun:
-    """Read a run's folder; raises `RecordError` where that is not possible."""
-    run, records, agreements = read_run(folder)
-    return LoadedRun(run, to_frame(records), agreements)
-
-
-def load_frame(folder: Path) -> pd.DataFrame:
-    """Read the frame of a run's cells; raises `RecordError` where that is not possible."""
-    return load_run(folder).frame
-
-
 def to_frame(records: list[Record]) -> pd.DataFrame:
     """One row a record; `samples_s` holds each cell's raw samples as a list."""
     return pd.DataFrame(
@@ -71,15 +45,10 @@ def _column(values: list[Any], kind: Any) -> pd.Series:
     return pd.Series(values, dtype=_DTYPES.get(kind, "float64"))
 
 
-def tuples(frame: pd.DataFrame) -> Iterator[Any]:
-    """The rows as named tuples, whose fields have no static types."""
-    return iter(frame.itertuples())
-
-
-def to_csv(loaded: LoadedRun) -> str:
+def to_csv(frame: pd.DataFrame) -> str:
     """The frame as CSV, without the raw samples, which stay in the journal.
 
     A float has twelve digits: its last ones differ between processors, whose logarithms differ.
     """
-    figures = loaded.frame.drop(columns=["samples_s", "baselines_s"])
+    figures = frame.drop(columns=["samples_s", "baselines_s"])
     return figures.to_csv(index=False, lineterminator="\n", float_format="%.12g")

@@ -9,19 +9,19 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from backprop.bench import units
-from backprop.bench.record import MEASURED
+from backprop import units
+from backprop.bench.files import write_whole
+from backprop.bench.journal import Run
+from backprop.bench.record import MEASURED, Record
 from backprop.bench.report import charts, data, machines, tables
 from backprop.bench.report.accuracy import find_accuracy, read_curves
 from backprop.bench.report.answer import Lead, answer
-from backprop.bench.report.frame import LoadedRun, tuples
 from backprop.bench.report.looks import channels, looks
 from backprop.bench.report.pictures import NEEDED, available
 from backprop.bench.report.ranking import ranking_note
@@ -37,7 +37,7 @@ class PageError(BackpropError, RuntimeError):
     """A page that cannot be made here."""
 
 
-def render(loaded: LoadedRun, folder: Path) -> str:
+def render(run: Run, folder: Path) -> str:
     """The whole page; `folder` is where errors against the step are looked for, which `backprop accuracy` writes.
 
     Raises `PageError` where the extra `report` is not installed.
@@ -48,7 +48,7 @@ def render(loaded: LoadedRun, folder: Path) -> str:
         style=_raw(_own("page.css")),
         script=_raw(_own("page.js")),
         library=_raw(chart_library()),
-        **_content(loaded, folder),
+        **_content(run, folder),
     )
     return page
 
@@ -76,9 +76,9 @@ def _raw(text: str) -> Any:
 # What the page says -------------------------------------------------------------------------------------
 
 
-def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
+def _content(run: Run, folder: Path) -> dict[str, Any]:
     """Everything that the template names."""
-    cells = list(tuples(loaded.frame))
+    cells = run.records
     said, fitted = answer(cells), exponents(cells)
     shown = said.lead.bars if said.lead else ()
     accuracy = find_accuracy(folder)
@@ -89,17 +89,17 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "tone": _tone(cells),
         "predicted_bars": any(bar.predicted for bar in shown),
         "intervals": any(bar.low is not None for bar in shown),
-        "notes": list(map(str, loaded.run.notes)),
+        "notes": list(map(str, run.description.notes)),
         "ranked": ranked,
         "ranked_headers": _filled(_RANKED, ranked),
-        "ranking_note": ranking_note(cells, loaded.run),
-        "scenarios": list(dict.fromkeys(str(cell.scenario) for cell in cells)),
-        "dtypes": list(dict.fromkeys(str(cell.dtype) for cell in cells)),
-        "statuses": list(dict.fromkeys(str(cell.status) for cell in cells)),
-        "charts": _charts(loaded, cells, said.lead, fitted, accuracy),
+        "ranking_note": ranking_note(cells, run.description),
+        "scenarios": list(dict.fromkeys(cell.scenario for cell in cells)),
+        "dtypes": list(dict.fromkeys(cell.dtype for cell in cells)),
+        "statuses": list(dict.fromkeys(cell.status for cell in cells)),
+        "charts": _charts(run, said.lead, fitted, accuracy),
         "text_columns": TEXT_COLUMNS,
         "exponents": tables.exponent_rows(cells, fitted),
-        "pairs": [(one.label, one.names, list(one.rows())) for one in tables.matrices(loaded.agreements)],
+        "pairs": [(one.label, one.names, list(one.rows())) for one in tables.matrices(run.agreements)],
         "accuracy_file": "" if accuracy is None else accuracy.name,
         "limits": machines.limits_rows(cells),
         "left_out": left_out,
@@ -110,12 +110,12 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "floors": tables.floor_rows(cells),
         "measurements": tables.measurements(cells),
         "hosts": machines.host_rows(cells),
-        "machine": machines.machine_rows(loaded.run),
+        "machine": machines.machine_rows(run.description),
     }
     return {**content, "contents": _contents(content)}
 
 
-def _tone(cells: Iterable[Any]) -> str:
+def _tone(cells: Iterable[Record]) -> str:
     """How the verdict is shown: with a green tick only where all is right and nothing unstable, or plain."""
     statuses = {cell.status for cell in cells}
     if "disagrees" in statuses:
@@ -151,7 +151,7 @@ _RANKED = (
 )  # fmt: skip
 
 
-def _filled(headers: Iterable[str], rows: Sequence[tuple[Any, tables.Figures]]) -> list[str]:
+def _filled(headers: Iterable[str], rows: Sequence[tuple[Record, tables.Figures]]) -> list[str]:
     """The headers of columns in which a row has something."""
     return [
         one for one in headers if any(figures[one].text not in ("", units.MISSING) for _, figures in rows)
@@ -161,21 +161,12 @@ def _filled(headers: Iterable[str], rows: Sequence[tuple[Any, tables.Figures]]) 
 # Charts -------------------------------------------------------------------------------------------------
 
 
-def _charts(
-    loaded: LoadedRun,
-    cells: Sequence[Any],
-    lead: Lead | None,
-    fitted: Sequence[Exponent],
-    accuracy: Path | None,
-) -> data.Json:
+def _charts(run: Run, lead: Lead | None, fitted: Sequence[Exponent], accuracy: Path | None) -> data.Json:
     """What page.js draws: the data of every chart, and the charts themselves."""
-    found, pairs, roofs = (
-        data.sweeps(cells, fitted),
-        data.agreement_groups(loaded.agreements),
-        data.roofs(cells),
-    )
+    cells, pairs = run.records, data.agreement_groups(run.agreements)
+    found, roofs = data.sweeps(cells, fitted), data.roofs(cells)
     curves = [] if accuracy is None else read_curves(accuracy)
-    names = [str(cell.strategy) for cell in cells]
+    names = [cell.strategy for cell in cells]
     names += [row["strategy"] for curve in curves for row in curve["rows"]]
     look = channels(names)
     specs = {
@@ -229,12 +220,9 @@ def chart_library() -> str:
     make: Any = vl_convert.javascript_bundle  # its stub asks for a snippet that may be left out
     library = str(make()).replace("</script", "<\\/script").replace("<!--", "<\\!--")
     written = library.encode()
-    kept = user_cache() / f"{own}-{_sum_of(written)}.js"
-    being_written = kept.with_suffix(f".{os.getpid()}")  # two commands may write at the same time
     with contextlib.suppress(OSError):  # where nothing can be kept, the next page takes as long
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        being_written.write_bytes(written)
-        being_written.replace(kept)
+        user_cache().mkdir(parents=True, exist_ok=True)
+        write_whole(user_cache() / f"{own}-{_sum_of(written)}.js", written)
     return library
 
 

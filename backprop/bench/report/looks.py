@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from backprop import peers, strategies
-from backprop.bench import units
+from backprop import peers, strategies, units
 from backprop.finding import modules
 
 # Fields and axes --------------------------------------------------------------------------------------

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
-from typing import Any
 
-from backprop.bench import units
-from backprop.bench.record import Description, Machine, grouped
+from backprop import units
+from backprop.bench.record import Description, Machine, Record, grouped
 from backprop.bench.report.tables import Row
 
 
@@ -48,9 +47,9 @@ def _libraries(machine: Machine) -> Row:
     return {"measured libraries": "; ".join(said)} if said else {}
 
 
-def limits_rows(cells: Iterable[Any]) -> list[Row]:
+def limits_rows(cells: Iterable[Record]) -> list[Row]:
     """What the machine could do, one row a dtype and thread count: the median over the scenarios."""
-    known = (cell for cell in cells if not units.missing(cell.limit_flops_per_s))
+    known = (cell for cell in cells if cell.limit_flops_per_s is not None)
     return [
         {
             "dtype": dtype,
@@ -58,21 +57,22 @@ def limits_rows(cells: Iterable[Any]) -> list[Row]:
             "GEMM peak": units.flops_rate(median(cell.limit_flops_per_s for cell in own)),
             "memory bandwidth": f"{units.data_size(median(cell.limit_bytes_per_s for cell in own))}/s",
         }
-        for (dtype, threads), own in grouped(known, lambda cell: (str(cell.dtype), int(cell.threads))).items()
+        for (dtype, threads), own in grouped(known, lambda cell: (cell.dtype, cell.threads)).items()
     ]
 
 
-def median(values: Iterable[Any]) -> float | None:
+def median(values: Iterable[float | None]) -> float | None:
     """The median of the numbers that are there; None where none is."""
-    known = [float(value) for value in values if not units.missing(value)]
+    known = [value for value in values if value is not None]
     return statistics.median(known) if known else None
 
 
-def host_rows(cells: Iterable[Any]) -> list[Row]:
+def host_rows(cells: Iterable[Record]) -> list[Row]:
     """The hosts of a run on several, with their processor and how many cells each had; nothing of one host."""
-    hosts = grouped((cell for cell in cells if isinstance(cell.host, str)), lambda cell: str(cell.host))
+    hosts = grouped((cell for cell in cells if cell.host), lambda cell: str(cell.host))
     if len(hosts) < 2:
         return []
     return [
-        {"host": host, "cpu": str(own[0].cpu), "cells": units.count(len(own))} for host, own in hosts.items()
+        {"host": host, "cpu": own[0].cpu or units.MISSING, "cells": units.count(len(own))}
+        for host, own in hosts.items()
     ]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from backprop.bench import units
-from backprop.bench.record import MEASURED, Agreement, Description, by_scenario, grouped
+from backprop import units
+from backprop.bench.journal import Run
+from backprop.bench.record import MEASURED, Agreement, Description, Record, by_scenario, grouped
 from backprop.bench.report import machines, tables
 from backprop.bench.report.answer import Answer, Lead, answer
-from backprop.bench.report.frame import LoadedRun, tuples
 from backprop.bench.report.pictures import NEEDED
 from backprop.bench.report.ranking import found_note, ranking_note
 from backprop.bench.report.scaling import exponents
@@ -28,32 +27,33 @@ _SOMETIMES = ("#", "noise floor", "95% interval")
 """Columns that a table has where a cell has a figure: a quick look has no A/A pair, and one start has no rank."""
 
 
-def render(loaded: LoadedRun, pictures: list[str], can_draw: bool = True) -> str:
+def render(run: Run, pictures: list[str], can_draw: bool = True) -> str:
     """The whole report as Markdown that GitHub renders; `pictures` are file names beside it."""
-    cells = list(tuples(loaded.frame))
+    cells = run.records
     said = answer(cells)
     sections = ["# Derivations of one gradient, compared", *_opening(said, cells)]
-    sections += [f"![{_caption(name)}]({name})" for name in pictures]
+    captions = {name: name.removesuffix(".svg").replace("-", " ").capitalize() for name in pictures}
+    sections += [f"![{caption}]({name})" for name, caption in captions.items()]
     if not can_draw:
         sections.append(f"No pictures: they need `{NEEDED}`.")
     elif not pictures:
         sections.append("No pictures: no right cell in float64 with more than one sample was measured.")
-    sections += filter(None, [as_text(ranking_note(cells, loaded.run))])
+    sections += filter(None, [as_text(ranking_note(cells, run.description))])
     for (scenario, dtype), group in by_scenario(cells).items():
         sections += [f"## {as_text(scenario)}, {as_text(dtype)}", _subtitle(group[0])]
-        sections += [f"> {as_text(str(note))}" for note in loaded.run.notes]
+        sections += [f"> {as_text(str(note))}" for note in run.description.notes]
         sections.append(ranked_table(group))
         sections += filter(None, [found_note(group)])
         sections += table_of(tables.measurement_rows(group))
     if fitted := exponents(cells):
         sections += ["## Scaling", "value ~ size**exponent.", *table_of(tables.exponent_rows(cells, fitted))]
-    sections += ["## Agreement", _agreement_sections(loaded.agreements)]
+    sections += ["## Agreement", _agreement_sections(run.agreements)]
     sections += ["## Left out", left_out_table(cells)]
-    sections += ["## Machine and method", _machine(loaded.run), *table_of(machines.limits_rows(cells))]
+    sections += ["## Machine and method", _machine(run.description), *table_of(machines.limits_rows(cells))]
     return "\n\n".join(sections) + "\n"
 
 
-def _opening(said: Answer, cells: Sequence[Any]) -> list[str]:
+def _opening(said: Answer, cells: Sequence[Record]) -> list[str]:
     """The answer as paragraphs: headline, the ranking of its scenario, sentence, verdict, and what is unstable.
 
     Wrong gradients stand before the ranking, and like unstable times they are as bold as the headline.
@@ -74,7 +74,7 @@ def _bold(words: str, wanted: bool) -> list[str]:
     return [] if not words else [f"**{as_text(words)}**" if wanted else as_text(words)]
 
 
-def ranked_table(cells: Sequence[Any]) -> str:
+def ranked_table(cells: Sequence[Record]) -> str:
     """The cells of one scenario, ranked."""
     return _used(_texts(figures, _RANKED) for _, figures in tables.ranking(cells))
 
@@ -95,13 +95,13 @@ def agreement_matrix(matrix: tables.Matrix) -> str:
     )
 
 
-def left_out_table(cells: Iterable[Any]) -> str:
+def left_out_table(cells: Iterable[Record]) -> str:
     """The cells without figures, with their reason and what they would need."""
     rows = [_texts(figures, tables.LEFT_OUT) for _, figures in tables.left_out(cells)]
     return markdown_table(rows) if rows else "Nothing: every cell was measured."
 
 
-def _subtitle(cell: Any) -> str:
+def _subtitle(cell: Record) -> str:
     return (
         f"{as_code(cell.network)}, {cell.parameters:,} parameters, batch {cell.batch_size}, "
         + units.threads(cell.threads)
@@ -126,40 +126,36 @@ def _machine(run: Description) -> str:
     )
 
 
-def _caption(name: str) -> str:
-    return name.removesuffix(".svg").replace("-", " ").capitalize()
-
-
 # The text for a pull request ----------------------------------------------------------------------------
 
 
-def summary(loaded: LoadedRun) -> str:
+def summary(run: Run) -> str:
     """A run in a few lines: the answer, the ranking of its scenario, what was left out, and how to repeat it.
 
     The scenario is the one that the page opens with; the others are in report.md. The text ends with a line break.
     """
-    cells = list(tuples(loaded.frame))
+    cells = run.records
     said = answer(cells)
     parts = [f"### {as_text(said.headline)}"]
     if lead := said.lead:
         parts += [as_text(lead.title), _short_ranking(cells, lead)]
     verdict = said.verdict.replace("reasons below", "reasons in the table below")
-    words = (said.sentence, ranking_note(cells, loaded.run), verdict)
+    words = (said.sentence, ranking_note(cells, run.description), verdict)
     parts += [as_text(each) for each in words if each]
     parts += _bold(said.doubt, True)
     if out := _short_left_out(cells):
         parts.append(f"<details><summary>Left out</summary>\n\n{out}\n\n</details>")
-    rows = machines.machine_rows(loaded.run)
+    rows = machines.machine_rows(run.description)
     parts.append(f"{as_code(rows['command'])}, {as_text(rows['CPU'])}, threads: {as_text(rows['threads'])}")
     return "\n\n".join(parts) + "\n"
 
 
-def _short_ranking(cells: Iterable[Any], lead: Lead) -> str:
+def _short_ranking(cells: Iterable[Record], lead: Lead) -> str:
     """The cells of the answer's scenario that were measured or predicted, with the ratio to its base."""
     bars = {bar.strategy: bar for bar in lead.bars}
     rows = []
     for cell, figures in tables.ranking(by_scenario(cells)[lead.scenario, lead.dtype]):
-        bar = bars.get(str(cell.strategy))
+        bar = bars.get(cell.strategy)
         if bar is not None or cell.status in MEASURED:
             row = _texts(figures, ["#", "strategy", "time"])
             row[f"÷ {as_text(lead.base)}"] = bar.text if bar else units.MISSING
@@ -167,7 +163,7 @@ def _short_ranking(cells: Iterable[Any], lead: Lead) -> str:
     return _used(rows)
 
 
-def _short_left_out(cells: Iterable[Any]) -> str:
+def _short_left_out(cells: Iterable[Record]) -> str:
     """One line a strategy and status: where first, in how many cells more, and why there."""
     rows = []
     groups = grouped(tables.left_out(cells), lambda row: (row[0].strategy, row[0].status))

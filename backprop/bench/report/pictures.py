@@ -10,19 +10,15 @@ import functools
 import importlib.util
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 
-import pandas as pd
-
-from backprop.bench import units
-from backprop.bench.record import SHORT_FORM, grouped
+from backprop import units
+from backprop.bench.record import Record, grouped
 from backprop.bench.report import charts
-from backprop.bench.report.answer import find_lead
-from backprop.bench.report.data import SIZES, Json, bar_rows, cell_row
-from backprop.bench.report.frame import tuples
+from backprop.bench.report.data import SIZES, Json, cell_row
 from backprop.bench.report.looks import PLAIN, Spec, channels
-from backprop.bench.report.ranking import HEADLINE
+from backprop.bench.report.ranking import ran
 from backprop.errors import install_line
 
 NEEDED = install_line("report")
@@ -84,20 +80,19 @@ NAMES = tuple(name + suffix for name in _AGAINST_SIZE for suffix in SUFFIXES)
 """The files that `draw_against_size` makes."""
 
 
-def draw_against_size(frame: pd.DataFrame) -> dict[str, bytes]:
+def draw_against_size(cells: Iterable[Record]) -> dict[str, bytes]:
     """The files by name, time and memory against size; nothing where no cell can be compared."""
-    cells = comparable(frame)
-    if cells.empty:
+    cells = comparable(cells)
+    if not cells:
         return {}
-    rows, names = [], []
-    for name, line in lines(cells):
-        names.append(name)
-        rows += [
-            cell_row(cell) | {"strategy": name, "size": int(cell.parameters), "fitted": units.MISSING}
-            for cell in tuples(line)
-        ]
+    found = list(lines(cells))
+    rows = [
+        cell_row(cell) | {"strategy": name, "size": cell.parameters, "fitted": units.MISSING}
+        for name, line in found
+        for cell in line
+    ]
     networks = _networks(cells)
-    look = channels(names, legend("right"))
+    look = channels([name for name, _ in found], legend("right"))
     made: dict[str, bytes] = {}
     for name, quantity in _AGAINST_SIZE.items():
         chart = charts.against_size(quantity, SIZES["parameters"], look, PLAIN)
@@ -106,33 +101,35 @@ def draw_against_size(frame: pd.DataFrame) -> dict[str, bytes]:
     return made
 
 
-def comparable(frame: pd.DataFrame) -> pd.DataFrame:
+def comparable(cells: Iterable[Record]) -> list[Record]:
     """The right cells in float64 of one batch a network, with more than one sample: what most networks have.
 
     Of batches that equally many have, it is the smallest.
     """
-    right = (frame.status == "ok") & frame.time_median_s.notna()
-    cells = frame[right & (frame.dtype == "float64") & (frame.batch_size > 1)]
-    shared = cells.groupby("batch_size").network.transform("nunique")
-    ranked = cells.assign(alone=-shared).sort_values(["alone", "batch_size"])
-    chosen = ranked.groupby("network").batch_size.transform("first")
-    return cells[cells.batch_size == chosen.reindex(cells.index)]
+    right = [cell for cell in cells if ran(cell) and cell.dtype == "float64" and cell.batch_size > 1]
+    sizes = grouped(right, lambda cell: cell.batch_size)
+    networks = {size: len({cell.network for cell in own}) for size, own in sizes.items()}
+    chosen = {
+        network: max((cell.batch_size for cell in own), key=lambda size: (networks[size], -size))
+        for network, own in grouped(right, lambda cell: cell.network).items()
+    }
+    return [cell for cell in right if cell.batch_size == chosen[cell.network]]
 
 
-def lines(cells: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def lines(cells: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
     """Every line: the name of its strategy, with its processor where there are several; and its cells by size."""
-    several = cells.cpu.nunique() > 1
-    for (strategy, cpu), line in cells.groupby(["strategy", "cpu"], sort=False, dropna=False):
-        yield f"{strategy}, {cpu}" if several else str(strategy), line.sort_values("parameters")
+    several = len({cell.cpu for cell in cells if cell.cpu}) > 1
+    for (strategy, cpu), line in grouped(cells, lambda cell: (cell.strategy, cell.cpu)).items():
+        name = f"{strategy}, {cpu or units.MISSING}" if several else strategy
+        yield name, sorted(line, key=lambda cell: cell.parameters)
 
 
-def _networks(cells: pd.DataFrame) -> list[Json]:
+def _networks(cells: Iterable[Record]) -> list[Json]:
     """The networks' sizes and names; of those that lie close together, the first."""
     shown: list[Json] = []
-    for parameters, name in cells.groupby("parameters").network.first().items():
-        size = int(str(parameters))
-        if not shown or size > 1.5 * shown[-1]["size"]:
-            shown.append({"size": size, "network": str(name).split()[0]})
+    for cell in sorted(cells, key=lambda cell: cell.parameters):
+        if not shown or cell.parameters > 1.5 * shown[-1]["size"]:
+            shown.append({"size": cell.parameters, "network": cell.network.split()[0]})
     return shown
 
 
@@ -146,22 +143,6 @@ def _network_names() -> list[Spec]:
         {"data": {"name": "networks"}, "mark": slanted, "encoding": words},
         {"data": {"name": "networks"}, "mark": tick, "encoding": {**place, "y2": {"value": -6}}},
     ]
-
-
-def draw_headline(frame: pd.DataFrame) -> dict[str, bytes]:
-    """The bars of README's scenario, as headline.svg and .pdf; nothing where the run has no short form there."""
-    lead = find_lead(tuples(frame))
-    if (
-        lead is None
-        or (lead.scenario, lead.dtype) != HEADLINE
-        or lead.base != SHORT_FORM
-        or not lead.measured
-    ):
-        return {}
-    title = {"text": lead.title}
-    if any(bar.predicted for bar in lead.bars):
-        title["subtitle"] = "≈ and dashed: predicted, not run"
-    return drawn("headline", {**charts.bars(lead), "width": 640, "title": title}, cells=bar_rows(lead))
 
 
 # The pictures of accuracy -------------------------------------------------------------------------------

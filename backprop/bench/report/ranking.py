@@ -1,7 +1,4 @@
-"""The ranking of a run, the same for terminal, Markdown and page, and what may be concluded from its times.
-
-A cell is a `Record`, or a row of a frame as `frame.tuples` gives it: both have the same fields.
-"""
+"""The ranking of a run, the same for terminal, Markdown and page, and what may be concluded from its times."""
 
 from __future__ import annotations
 
@@ -9,38 +6,41 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from backprop.bench import units
-from backprop.bench.record import NOT_BEGUN, Description, by_scenario
+from backprop import units
+from backprop.bench.record import NOT_BEGUN, Description, Record, by_scenario
 
 HEADLINE = ("mnist-32", "float64")
 """Scenario and dtype that README shows, and that the page of a run opens with where the run has them."""
 
 
-def ranked(cells: Iterable[Any]) -> list[Any]:
+def ranked(cells: Iterable[Record]) -> list[Record]:
     """Right cells by time, then wrong cells by time, then cells that did not run, by predicted time."""
     return sorted(cells, key=_order)
 
 
-def _order(cell: Any) -> tuple[float, ...]:
+def _order(cell: Record) -> tuple[float, ...]:
     """What cells are sorted by; a missing time comes last."""
     times = (cell.time_median_s, cell.predicted_time_s)
     group = {"ok": 0.0, "disagrees": 1.0}.get(cell.status, 2.0)
-    return group, *(math.inf if units.missing(time) else float(time) for time in times)
+    return group, *(math.inf if time is None else time for time in times)
 
 
-def rank(cell: Any) -> str:
-    """2, or 1-3 where the cell cannot be told from its neighbours; a wrong cell has no rank."""
-    return units.rank(cell.rank_best, cell.rank_worst) if cell.status == "ok" else ""
+def rank(cell: Record) -> str:
+    """2, or 1-3 where the cell cannot be told from its neighbours; empty where the cell has no rank, or is wrong."""
+    best, worst = cell.rank_best, cell.rank_worst
+    if cell.status != "ok" or best is None or worst is None:
+        return ""
+    return units.count(best) if best == worst else f"{units.count(best)}-{units.count(worst)}"
 
 
-def ran(cell: Any) -> bool:
+def ran(cell: Record) -> bool:
     """Whether the cell is right and was timed."""
-    return cell.status == "ok" and not units.missing(cell.time_median_s)
+    return cell.status == "ok" and cell.time_median_s is not None
 
 
-def is_predicted(cell: Any) -> bool:
+def is_predicted(cell: Record) -> bool:
     """Whether a prediction stands in place of a time that was not measured."""
-    return cell.status in NOT_BEGUN and not units.missing(cell.predicted_time_s)
+    return cell.status in NOT_BEGUN and cell.predicted_time_s is not None
 
 
 # What is claimed --------------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ _QUICK_LOOK = (
 )
 
 
-def ranking_note(cells: Iterable[Any], run: Description | None = None) -> str:
+def ranking_note(cells: Iterable[Record], run: Description | None = None) -> str:
     """How many pairs of cells are compared and when one is called faster, or why no claim is made.
 
     It says also whether the run reached the precision and the smallest difference that it was asked for.
@@ -59,7 +59,7 @@ def ranking_note(cells: Iterable[Any], run: Description | None = None) -> str:
     from backprop.bench.statistics import SIGNIFICANCE, SMALLEST_CLAIM, STARTS_TO_CLAIM  # loads NumPy
 
     timed = list(filter(ran, cells))
-    several = [cell for cell in timed if _starts(cell) > 1 and not units.missing(cell.noise_floor)]
+    several = [cell for cell in timed if _starts(cell) > 1 and cell.noise_floor is not None]
     if not several:
         return "" if not timed or any(_starts(cell) > 1 for cell in timed) else _QUICK_LOOK
     enough = [cell for cell in several if _starts(cell) >= STARTS_TO_CLAIM]
@@ -79,11 +79,11 @@ def ranking_note(cells: Iterable[Any], run: Description | None = None) -> str:
     return " ".join([*said, *_wishes(several, (run.settings if run else None) or {})])
 
 
-def _wishes(cells: Iterable[Any], settings: Mapping[str, Any]) -> Iterator[str]:
+def _wishes(cells: Iterable[Record], settings: Mapping[str, Any]) -> Iterator[str]:
     """In words: whether the run reached the precision and the smallest difference that were asked for."""
-    compared = [cell for cell in cells if not units.missing(cell.detectable)]
-    widths = [(cell.ratio_high / cell.ratio_low) ** 0.5 for cell in compared]
-    found = [cell.detectable for cell in compared]
+    compared = [cell for cell in cells if cell.detectable]
+    widths = [(c.ratio_high / c.ratio_low) ** 0.5 for c in compared if c.ratio_high and c.ratio_low]
+    found = [c.detectable for c in compared if c.detectable]
     for name, factors, words in (
         ("precision", widths, "Intervals were to reach {} to either side"),
         ("claim", found, "A difference of {} was to be found"),
@@ -95,9 +95,9 @@ def _wishes(cells: Iterable[Any], settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{words.format(units.difference(1 + wish))}: {end}."
 
 
-def found_note(cells: Iterable[Any]) -> str:
+def found_note(cells: Iterable[Record]) -> str:
     """The smallest difference from the short form that these cells would show; empty where none was compared."""
-    known = [float(cell.detectable) for cell in cells if not units.missing(cell.detectable)]
+    known = [cell.detectable for cell in cells if cell.detectable is not None]
     if not known:
         return ""
     low, high = map(units.difference, (min(known), max(known)))
@@ -105,11 +105,11 @@ def found_note(cells: Iterable[Any]) -> str:
     return f"A difference from the short form of {ends} would have been found, depending on the cell."
 
 
-def _starts(cell: Any) -> int:
-    return 0 if units.missing(cell.starts) else int(cell.starts)
+def _starts(cell: Record) -> int:
+    return cell.starts or 0
 
 
-def _range_of_starts(cells: Iterable[Any]) -> str:
+def _range_of_starts(cells: Iterable[Record]) -> str:
     counts = [_starts(cell) for cell in cells]
     low, high = min(counts), max(counts)
     return units.counted(high, "start") if low == high else f"{low} to {high} starts"

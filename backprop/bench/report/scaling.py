@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backprop.bench import units
-from backprop.bench.record import grouped
+from backprop.bench.record import Record, grouped
 from backprop.bench.report.ranking import ran
 from backprop.bench.statistics import Estimate, fit_exponent
 
@@ -40,19 +39,19 @@ class Exponent:
     cells: tuple[int, ...] = ()
 
 
-def shape_of(cell: Any) -> dict[str, Any] | None:
+def shape_of(cell: Record) -> dict[str, Any] | None:
     """The sizes of a network whose hidden layers are all as wide, and what else is the same in a sweep; else None."""
-    sizes_text, _, kind = str(cell.network).partition(" ")
+    sizes_text, _, kind = cell.network.partition(" ")
     sizes = [int(size) for size in sizes_text.split("-") if size.isdecimal()]
     hidden = sizes[1:-1]
     if len(set(hidden)) != 1:
         return None
     shape = {"inputs": sizes[0], "width": hidden[0], "depth": len(hidden), "outputs": sizes[-1]}
-    rest = (kind, cell.dtype, cell.threads, cell.cpu if isinstance(cell.cpu, str) else "")
-    return {**shape, "batch": int(cell.batch_size), "rest": rest}
+    rest = (kind, cell.dtype, cell.threads, cell.cpu or "")
+    return {**shape, "batch": cell.batch_size, "rest": rest}
 
 
-def families(cells: Sequence[Any], usable: Iterable[int]) -> Iterator[tuple[str, Family]]:
+def families(cells: Sequence[Record], usable: Iterable[int]) -> Iterator[tuple[str, Family]]:
     """Every size that may be swept, with every family of the cells at these positions."""
     shapes = {k: shape for k in usable if (shape := shape_of(cells[k])) is not None}
     for swept in SIZES:
@@ -64,10 +63,10 @@ def families(cells: Sequence[Any], usable: Iterable[int]) -> Iterator[tuple[str,
             yield swept, family
 
 
-def exponents(cells: Iterable[Any]) -> list[Exponent]:
+def exponents(cells: Iterable[Record]) -> list[Exponent]:
     """Every exponent that the cells of a run allow to fit; nothing where nothing was swept."""
     cells = list(cells)
-    strategies = grouped((k for k, cell in enumerate(cells) if ran(cell)), lambda k: str(cells[k].strategy))
+    strategies = grouped((k for k, cell in enumerate(cells) if ran(cell)), lambda k: cells[k].strategy)
     return [
         exponent
         for strategy, own in strategies.items()
@@ -76,7 +75,9 @@ def exponents(cells: Iterable[Any]) -> list[Exponent]:
     ]
 
 
-def _fitted(cells: Sequence[Any], strategy: str, swept: str, family: Mapping[int, int]) -> Iterator[Exponent]:
+def _fitted(
+    cells: Sequence[Record], strategy: str, swept: str, family: Mapping[int, int]
+) -> Iterator[Exponent]:
     """The exponents of time and memory over these cells; a size that was measured twice counts once."""
     by_size: dict[int, int] = {}
     for k, size in family.items():
@@ -90,8 +91,6 @@ def _fitted(cells: Sequence[Any], strategy: str, swept: str, family: Mapping[int
         ("memory", "peak_bytes", "predicted_peak_bytes"),
     ):
         values, model = ([getattr(cells[k], name) for k in places] for name in (measured, predicted))
-        if all(
-            not units.missing(value) and math.isfinite(value) and value > 0 for value in [*values, *model]
-        ):
+        if all(value is not None and 0 < value < math.inf for value in [*values, *model]):
             fitted, expected = (fit_exponent(sizes, list(map(float, each))) for each in (values, model))
             yield Exponent(strategy, swept, sizes, quantity, fitted, expected.value, places)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backprop.bench import units
-from backprop.bench.record import MEASURED, SHORT_FORM, Agreement, by_scenario, one_line
+from backprop import units
+from backprop.bench.record import MEASURED, SHORT_FORM, Agreement, Record, by_scenario, one_line
 from backprop.bench.report.ranking import is_predicted, ran, rank, ranked
 
 if TYPE_CHECKING:
@@ -39,9 +39,11 @@ Figures = dict[str, Figure]
 """The figures of a cell, by header."""
 
 
-def number(value: Any, words: Callable[[float | None], str], note: str = "", about: str = "") -> Figure:
+def number(
+    value: float | None, words: Callable[[float | None], str], note: str = "", about: str = ""
+) -> Figure:
     """A number in words, with the sign `about` before it; the sign of a missing figure where there is none."""
-    if units.missing(value) or not math.isfinite(value):
+    if value is None or not math.isfinite(value):
         return Figure(units.MISSING)
     return Figure(about + words(value), float(value), note)
 
@@ -54,7 +56,7 @@ def text(value: object, note: str = "") -> Figure:
 # Cells --------------------------------------------------------------------------------------------------
 
 
-def ranking(cells: Iterable[Any]) -> Iterator[tuple[Any, Figures]]:
+def ranking(cells: Iterable[Record]) -> Iterator[tuple[Record, Figures]]:
     """Every cell with its figures: scenario by scenario, and in each in the order of the ranking.
 
     A cell that did not run has its predicted time, ratio and memory, marked with ≈.
@@ -67,23 +69,25 @@ def ranking(cells: Iterable[Any]) -> Iterator[tuple[Any, Figures]]:
             yield cell, _ranked(cell, short)
 
 
-def _time(cell: Any) -> Any:
+def _time(cell: Record) -> float | None:
     """The measured time of a cell, or the one that was predicted for a cell that did not run."""
     return cell.time_median_s if cell.status in MEASURED else cell.predicted_time_s
 
 
-def _ranked(cell: Any, short: float | None) -> Figures:
+def _ranked(cell: Record, short: float | None) -> Figures:
     """The figures of a cell; `short` is the time of the short form in seconds, or None."""
     about = "" if cell.status in MEASURED else "≈ "
-    ratio, memory = cell.ratio_to_short_form, cell.peak_bytes
+    ratio = cell.ratio_to_short_form
+    memory: float | None = cell.peak_bytes
     if about:
-        ratio = None if units.missing(short) or not is_predicted(cell) else cell.predicted_time_s / short
+        predicted = cell.predicted_time_s if is_predicted(cell) else None
+        ratio = predicted / short if predicted and short else None
         memory = cell.predicted_peak_bytes
     place = rank(cell)
     times = units.interval(cell.time_low_s, cell.time_high_s, units.seconds)
     ratios = units.interval(cell.ratio_low, cell.ratio_high, units.ratio)
     return {
-        "#": Figure(place, float(cell.rank_best) + float(cell.rank_worst) / 1e4 if place else None),
+        "#": Figure(place, (cell.rank_best or 0) + (cell.rank_worst or 0) / 1e4 if place else None),
         "strategy": text(cell.strategy),
         "scenario": text(cell.scenario),
         "dtype": text(cell.dtype),
@@ -115,7 +119,7 @@ LEFT_OUT = (
 """What tables of cells without figures have: the reason in words, and what the cell would need."""
 
 
-def left_out(cells: Iterable[Any]) -> list[tuple[Any, Figures]]:
+def left_out(cells: Iterable[Record]) -> list[tuple[Record, Figures]]:
     """Every cell without figures, with what is known of it."""
     return [(cell, _ranked(cell, None)) for cell in cells if cell.status not in MEASURED]
 
@@ -123,35 +127,35 @@ def left_out(cells: Iterable[Any]) -> list[tuple[Any, Figures]]:
 # How well the cells were measured -----------------------------------------------------------------------
 
 
-def measurement_rows(cells: Iterable[Any]) -> list[Row]:
+def measurement_rows(cells: Iterable[Record]) -> list[Row]:
     """One row a cell that was measured in several starts; nothing where none was.
 
     Only `backprop run` measures so; a quick look under pytest-benchmark has one start.
     """
-    known = ranked(cell for cell in cells if not units.missing(cell.time_low_s))
+    known = ranked(cell for cell in cells if cell.time_low_s is not None)
     return [
         {
-            "strategy": str(cell.strategy),
+            "strategy": cell.strategy,
             "95% of the time": f"{units.seconds(cell.time_low_s)} to {units.seconds(cell.time_high_s)}",
             "95% of ÷ short form": units.interval(cell.ratio_low, cell.ratio_high, units.ratio)
             or units.MISSING,
             "noise floor": units.factor(cell.noise_floor),
             "would be found": units.difference(cell.detectable),
-            "against short form": cell.verdict if isinstance(cell.verdict, str) else units.MISSING,
+            "against short form": cell.verdict or units.MISSING,
             "starts": units.count(cell.starts),
             "turns": units.count(cell.rounds),
             "group": units.count(cell.turns_group),
             "predicted time": units.seconds(cell.predicted_time_s),
             "of GEMM peak": units.percent(cell.flops_share),
             "of bandwidth": units.percent(cell.bandwidth_share),
-            "memory by": cell.memory_tracker if isinstance(cell.memory_tracker, str) else units.MISSING,
-            "unstable": str(cell.unstable or units.MISSING),
+            "memory by": cell.memory_tracker or units.MISSING,
+            "unstable": cell.unstable or units.MISSING,
         }
         for cell in known
     ]
 
 
-def measurements(cells: Iterable[Any]) -> list[tuple[str, list[Row]]]:
+def measurements(cells: Iterable[Record]) -> list[tuple[str, list[Row]]]:
     """By scenario and dtype the `measurement_rows` of its cells; nothing of a scenario that has none."""
     found = [
         (f"{scenario}, {dtype}", measurement_rows(own))
@@ -160,11 +164,11 @@ def measurements(cells: Iterable[Any]) -> list[tuple[str, list[Row]]]:
     return [(label, rows) for label, rows in found if rows]
 
 
-def floor_rows(cells: Iterable[Any]) -> list[Row]:
+def floor_rows(cells: Iterable[Record]) -> list[Row]:
     """The noise floor of every A/A pair: one a group of strategies that took turns together."""
-    known: dict[tuple[Any, ...], Any] = {}
+    known: dict[tuple[Any, ...], Record] = {}
     for cell in cells:
-        if not units.missing(cell.noise_floor):
+        if cell.noise_floor is not None:
             known.setdefault((cell.scenario, cell.dtype, cell.turns_group), cell)
     return [
         {
@@ -178,7 +182,7 @@ def floor_rows(cells: Iterable[Any]) -> list[Row]:
     ]
 
 
-def exponent_rows(cells: Sequence[Any], found: Iterable[Exponent]) -> list[Row]:
+def exponent_rows(cells: Sequence[Record], found: Iterable[Exponent]) -> list[Row]:
     """One row a strategy and sweep: the exponents of time and memory, each with its interval and its prediction."""
     lines: dict[tuple[str, tuple[int, ...]], Row] = {}
     for one in found:
@@ -189,11 +193,12 @@ def exponent_rows(cells: Sequence[Any], found: Iterable[Exponent]) -> list[Row]:
             {
                 "strategy": one.strategy,
                 "against": f"{one.swept} {one.sizes[0]} to {one.sizes[-1]}, {len(one.sizes)} sizes",
-                "cell": f"{str(first.network).split()[0]}{batch}, {first.dtype}",
+                "cell": f"{first.network.split()[0]}{batch}, {first.dtype}",
             },
         )
-        line[one.quantity] = f"{one.measured.value:z.2f} ({units.ends(one.measured.low, one.measured.high)})"
-        line[f"{one.quantity}, predicted"] = f"{one.predicted:z.2f}"
+        ends = units.interval(one.measured.low, one.measured.high, units.exponent) or units.MISSING
+        line[one.quantity] = f"{units.exponent(one.measured.value)} ({ends})"
+        line[f"{one.quantity}, predicted"] = units.exponent(one.predicted)
     return [dict.fromkeys(_EXPONENTS, units.MISSING) | line for line in lines.values()]
 
 

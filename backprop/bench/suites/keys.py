@@ -7,29 +7,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any, get_type_hints
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from backprop.arrays import MOST_ENTRIES
 from backprop.bench.scenarios import Scenario
 from backprop.bench.statistics import STARTS_TO_CLAIM
 from backprop.bench.turns import FEWEST_STARTS, Schedule
 
-Texts = Annotated[list[str], Meta(min_length=1)]
+Texts = Annotated[tuple[str, ...], Meta(min_length=1)]
 Number = Annotated[int, Meta(ge=1, le=MOST_ENTRIES)]
-Numbers = Annotated[list[Number], Meta(min_length=1)]
+Numbers = Annotated[tuple[Number, ...], Meta(min_length=1)]
 
 
-def _key(meaning: str, default: Any = None, example: Any = None, without: str = "") -> Meta:
-    """What is known of a key.
-
-    default: what holds where the key is left out; None for what no value stands for, and `without` says it in words.
-    example: a value other than the default.
-    """
-    return Meta(description=meaning, extra={"default": default, "example": example, "without": without})
+def _key(meaning: str, example: Any = None, without: str = "") -> Meta:
+    """What is known of a key. example: a value other than the default. without: what holds without one, in words."""
+    return Meta(description=meaning, extra={"example": example, "without": without})
 
 
 class Product(Struct):
-    """The keys that a suite's file and each of its parts have; None is what is left out."""
+    """The keys that a suite's file and each of its parts have."""
 
     networks: Annotated[
         Texts | None,
@@ -50,14 +46,13 @@ class Product(Struct):
         ),
     ] = None
     strategies: Annotated[
-        Texts | None,
+        Texts,
         _key(
             "The strategies: names that `backprop list` shows, a pattern such as finite-*, peers for the outside "
             "libraries, or file.py:Class for your own.",
-            default=["*"],
             example=["short-form", "layerwise-vjp", "batched-jacobian"],
         ),
-    ] = None
+    ] = ("*",)
     leave_out: Annotated[
         Texts | None,
         _key(
@@ -66,13 +61,10 @@ class Product(Struct):
             without="none",
         ),
     ] = None
-    batches: Annotated[
-        Numbers | None, _key("The numbers of samples in a batch.", default=[32], example=[1, 32])
-    ] = None
-    dtypes: Annotated[
-        Texts | None,
-        _key("The dtypes of parameters and inputs.", default=["float64"], example=["float32", "float64"]),
-    ] = None
+    batches: Annotated[Numbers, _key("The numbers of samples in a batch.", example=[1, 32])] = (32,)
+    dtypes: Annotated[Texts, _key("The dtypes of parameters and inputs.", example=["float32", "float64"])] = (
+        "float64",
+    )
     threads: Annotated[
         Numbers | None,
         _key(
@@ -82,16 +74,11 @@ class Product(Struct):
         ),
     ] = None
     activation: Annotated[
-        str | None,
-        _key("The activation after every hidden layer: a layer, or file.py:Class.", default="relu"),
-    ] = None
+        str, _key("The activation after every hidden layer: a layer, or file.py:Class.")
+    ] = "relu"
     loss: Annotated[
-        str | None,
-        _key(
-            "The loss: cross-entropy (after a softmax), mean-squared-error, or file.py:Class.",
-            default="cross-entropy",
-        ),
-    ] = None
+        str, _key("The loss: cross-entropy (after a softmax), mean-squared-error, or file.py:Class.")
+    ] = "cross-entropy"
     name: Annotated[
         str | None,
         _key(
@@ -102,12 +89,8 @@ class Product(Struct):
         ),
     ] = None
     learning_steps: Annotated[
-        Number | None,
-        _key(
-            "The steps of gradient descent after which the test accuracy is measured.",
-            default=Scenario.learning_steps,
-        ),
-    ] = None
+        Number, _key("The steps of gradient descent after which the test accuracy is measured.")
+    ] = Scenario.learning_steps
 
 
 class SuiteFile(Product):
@@ -117,46 +100,39 @@ class SuiteFile(Product):
         Number,
         _key(
             "How often every strategy's process is started afresh. Each start counts once: an interval needs at "
-            f"least {FEWEST_STARTS}, a claim of a difference at least {STARTS_TO_CLAIM}.",
-            default=Schedule.starts,
+            f"least {FEWEST_STARTS}, a claim of a difference at least {STARTS_TO_CLAIM}."
         ),
     ] = Schedule.starts
     turns: Annotated[
-        Number,
-        _key(
-            "How many turns every process takes after each start; a turn lasts 3 ms or one call.",
-            default=Schedule.turns,
-        ),
+        Number, _key("How many turns every process takes after each start; a turn lasts 3 ms or one call.")
     ] = Schedule.turns
     slow: Annotated[
         str,
         _key(
             "The most time that a strategy spends in all of its turns where one call takes longer than a turn. A "
-            "number with a unit: ms, s, min or h.",
-            default=f"{Schedule.slow_s:g}s",
+            "number with a unit: ms, s, min or h."
         ),
-    ] = ""
+    ] = f"{Schedule.slow_s:g}s"
     precision: Annotated[
-        str,
+        str | None,
         _key(
             "Make more starts until every 95% interval reaches at most this share of its value to either side.",
             example="2%",
             without="no more starts",
         ),
-    ] = ""
+    ] = None
     claim: Annotated[
-        str,
+        str | None,
         _key(
             "Make more starts until a difference of this share would be found in nine of ten runs.",
             example="5%",
             without="no more starts",
         ),
-    ] = ""
+    ] = None
     curves: Annotated[
         bool,
         _key(
-            "Whether errors against step and scale of the logits are measured at the end, for the page of the run.",
-            default=False,
+            "Whether errors against step and scale of the logits are measured at the end, for the page of the run."
         ),
     ] = False
     parts: Annotated[
@@ -169,14 +145,9 @@ class SuiteFile(Product):
     ] = []
 
 
-def _meta(kind: type[Struct]) -> dict[str, Meta]:
-    """What is known of each key, the last annotation of its field."""
-    hints = get_type_hints(kind, include_extras=True)
-    return {name: hints[name].__metadata__[-1] for name in kind.__struct_fields__}
-
-
-KEYS = _meta(SuiteFile)
+_HINTS = get_type_hints(SuiteFile, include_extras=True)
+KEYS: dict[str, Meta] = {name: _HINTS[name].__metadata__[-1] for name in SuiteFile.__struct_fields__}
 """By name, what is known of every key; those of a part come first."""
 
-DEFAULTS = {name: meta.extra["default"] for name, meta in KEYS.items() if meta.extra is not None}
-"""By name, what holds where neither a part nor the file has the key."""
+DEFAULTS = {one.name: one.default for one in structs.fields(SuiteFile) if one.name != "parts"}
+"""By name, what holds where neither a part nor the file has the key; None for what no value stands for."""

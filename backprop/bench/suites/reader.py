@@ -26,7 +26,7 @@ from backprop.arrays import check_dtype
 from backprop.bench.budget import parse_seconds
 from backprop.bench.files import said
 from backprop.bench.scenarios import Scenario, select_scenarios, short_name
-from backprop.bench.suites.keys import DEFAULTS, Product, SuiteFile
+from backprop.bench.suites.keys import Product, SuiteFile
 from backprop.bench.suites.suite import Part, Suite, SuiteError, parse_share, restrict
 from backprop.bench.turns import Schedule
 from backprop.errors import BackpropError, UnknownNameError, shown
@@ -96,39 +96,24 @@ def read_suite(path: Path) -> Suite:
         raise SuiteError(f"The suite {str(path)!r} is no TOML: {said(error)}; expected a suite.") from error
     source = _Source(path, text)
     file = source.parsed(values)
-    given = list(enumerate(file.parts, 1)) or [(0, file)]
-    parts = [_part(source, number, _over(part, file)) for number, part in given]
-    wished = {}
+    shared = {key: value for key, value in values.items() if key in Product.__struct_fields__}
+    tables = enumerate(values.get("parts", []), 1)
+    given = [(number, msgspec.convert({**shared, **table}, Product)) for number, table in tables]
+    parts = [_part(source, *one) for one in given or [(0, file)]]
+    (slow_s,) = source.each(0, "slow", functools.partial(parse_seconds, "time of a slow one"), [file.slow])
+    wished: dict[str, Any] = {}
     for key in ("precision", "claim"):
-        texts = [getattr(file, key)] if key in values else []
-        for share in source.each(0, key, functools.partial(parse_share, key), texts):
-            wished[key] = share
-    schedule = Schedule(file.starts, file.turns, precision=wished.get("precision"), claim=wished.get("claim"))
-    if "slow" in values:
-        (slow_s,) = source.each(
-            0, "slow", functools.partial(parse_seconds, "time of a slow one"), [file.slow]
-        )
-        schedule = replace(schedule, slow_s=slow_s)
+        if (text := getattr(file, key)) is not None:
+            (wished[key],) = source.each(0, key, functools.partial(parse_share, key), [text])
+    schedule = Schedule(file.starts, file.turns, slow_s=slow_s, **wished)
     return restrict(Suite(path.stem, tuple(parts), schedule, file.curves))
-
-
-def _over(part: Product, file: SuiteFile) -> Product:
-    """The part, with the file's values for what it leaves out, and the defaults for what both leave out."""
-    values: dict[str, Any] = {}
-    for name in Product.__struct_fields__:
-        given = [value for table in (part, file) if (value := getattr(table, name)) is not None]
-        values[name] = given[0] if given else DEFAULTS[name]
-    return Product(**values)
 
 
 def _part(source: _Source, number: int, of: Product) -> Part:
     """The part of that number, 0 for the file itself, as strategies and scenarios."""
-    patterns = source.each(number, "strategies", strategies_meant, of.strategies or [])
-    left_out = {
-        name
-        for found in source.each(number, "leave_out", strategies_meant, of.leave_out or [])
-        for name in found
-    }
+    patterns = source.each(number, "strategies", strategies_meant, of.strategies)
+    without = source.each(number, "leave_out", strategies_meant, of.leave_out or ())
+    left_out = {name for found in without for name in found}
     strategies = tuple(dict.fromkeys(name for found in patterns for name in found if name not in left_out))
     if of.networks is None:
         if of.scenarios is None:
@@ -137,12 +122,11 @@ def _part(source: _Source, number: int, of: Product) -> Part:
             )
         found = source.each(number, "scenarios", lambda name: find_scenarios([name]), of.scenarios)
         return Part(strategies, tuple(dict.fromkeys(one for scenarios in found for one in scenarios)))
-    source.each(number, "dtypes", check_dtype, of.dtypes or [])
-    assert of.activation is not None and of.loss is not None  # noqa: PT018  # they have defaults
+    source.each(number, "dtypes", check_dtype, of.dtypes)
     network = functools.partial(Network.parse, activation=of.activation, loss=of.loss)
     networks = source.each(number, "networks", network, of.networks)
-    made = itertools.product(networks, of.batches or [], of.dtypes or [], of.threads or (None,))
-    scenarios = [Scenario.of(*row) for row in made]
+    made = itertools.product(networks, of.batches, of.dtypes, of.threads or (None,))
+    scenarios = [replace(Scenario.of(*row), learning_steps=of.learning_steps) for row in made]
     if of.name is not None:
         (name,) = source.each(number, "name", _checked_name, [of.name])
         scenarios = [
@@ -152,8 +136,6 @@ def _part(source: _Source, number: int, of: Product) -> Part:
             )
             for one in scenarios
         ]
-    if of.learning_steps is not None:
-        scenarios = [replace(one, learning_steps=of.learning_steps) for one in scenarios]
     return Part(strategies, tuple(dict.fromkeys(scenarios)))
 
 
@@ -194,7 +176,7 @@ class _Source:
             what = f"{key} is {shown(tables[number][key])}; expected {expected}"
             raise self.error(number, key, what) from error
 
-    def each(self, number: int, key: str, make: Callable[[str], T], texts: list[str]) -> list[T]:
+    def each(self, number: int, key: str, make: Callable[[str], T], texts: Sequence[str]) -> list[T]:
         """What `make` makes of every text; its error, with the file and the line of the text in front."""
         made = []
         for one in texts:

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from backprop import find_strategy
-from backprop.bench import units
+from backprop import find_strategy, units
 from backprop.bench.budget import Budget
 from backprop.bench.commands import INTERRUPTED
 from backprop.bench.console import make_console, print_written

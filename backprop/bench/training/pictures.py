@@ -13,7 +13,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.bench.report import charts
 from backprop.bench.report.data import Json
-from backprop.bench.report.looks import PLAIN, SECONDS, Spec, channels, logarithmic
+from backprop.bench.report.looks import PLAIN, SECONDS, Spec, channels, logarithmic, quantitative
 from backprop.bench.report.pictures import as_svg, beside, legend
 from backprop.bench.training.compare import Learnt
 from backprop.training import Evaluation, Metrics, worst_mistakes
@@ -65,14 +65,10 @@ def draw_metrics(metrics: Metrics, evaluation: Evaluation, images: Array) -> byt
 
 def _confusion(confusion: Array) -> Spec:
     """Counts as text; the shade is the root of the share of the true class, which shows single errors."""
-    shade = {
-        "field": "shade",
-        "type": "quantitative",
-        "scale": {"domain": [0, 0.5, 1], "range": ["#ffffff", "#6baed6", "#08306b"]},
-        "legend": None,
-    }
+    scale = {"domain": [0, 0.5, 1], "range": ["#ffffff", "#6baed6", "#08306b"]}
+    shade = quantitative("shade", scale=scale, legend=None)
     text = {
-        "text": {"field": "count", "type": "quantitative"},
+        "text": quantitative("count"),
         "color": {"condition": {"test": "datum.shade > 0.63", "value": "#fff"}, "value": "#000"},
     }
     counts = {"mark": {"type": "text", "fontSize": 10}, "encoding": text}
@@ -111,12 +107,12 @@ def _reliability(metrics: Metrics) -> Spec:
         title = "The outputs are no probabilities: no calibration"
     else:
         title = f"Reliability, expected error {metrics.calibration.expected_error:.2%}"
-    share = {"type": "quantitative", "scale": {"domain": [0, 1]}}
+    scale = {"domain": [0, 1]}
     place = {
-        "x": {**share, "field": "confidence", "axis": {"title": "mean confidence of a bin"}},
-        "y": {**share, "field": "accuracy", "axis": {"title": "accuracy of the bin"}},
+        "x": quantitative("confidence", scale=scale, axis={"title": "mean confidence of a bin"}),
+        "y": quantitative("accuracy", scale=scale, axis={"title": "accuracy of the bin"}),
     }
-    area = {"field": "count", "type": "quantitative", "scale": {"range": [20, 400]}, "legend": None}
+    area = quantitative("count", scale={"range": [20, 400]}, legend=None)
     return {
         "data": {"name": "bins"},
         "title": title,

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.files import write_files
 from backprop.bench.report.markdown import table_of
 from backprop.bench.report.pictures import NEEDED, available
@@ -118,13 +118,14 @@ def _percent(share: float) -> str:
 # Reports ------------------------------------------------------------------------------------------------
 
 
+def _tables(metrics: Metrics) -> dict[str, list[Row]]:
+    """What stands below the summary, by title."""
+    return {"Per class": class_rows(metrics), "Confusion": confusion_rows(metrics)}
+
+
 def print_metrics(console: Console, metrics: Metrics, title: str) -> None:
     """Three tables: the figures of the whole, those of every class, and the confusion matrix."""
-    for name, rows in (
-        (title, summary_rows(metrics)),
-        ("Per class", class_rows(metrics)),
-        ("Confusion", confusion_rows(metrics)),
-    ):
+    for name, rows in ({title: summary_rows(metrics)} | _tables(metrics)).items():
         print_tables(console, [Table(name, rows)], Columns(everything="report.md"))
 
 
@@ -150,12 +151,11 @@ def metrics_markdown(
         shown if picture else _NO_PICTURE,
         *table_of(summary_rows(metrics)),
     ]
-    for title, rows in (
-        ("Per class", class_rows(metrics)),
-        ("Confusion", confusion_rows(metrics)),
-        ("History", _history_rows(history)),
-        ("Settings", [{"setting": name, "value": str(value)} for name, value in settings.items()]),
-    ):
+    rest = {
+        "History": _history_rows(history),
+        "Settings": [{"setting": name, "value": str(value)} for name, value in settings.items()],
+    }
+    for title, rows in (_tables(metrics) | rest).items():
         if rows:
             sections += [f"## {title}", *table_of(rows)]
     return "\n\n".join(sections) + "\n"

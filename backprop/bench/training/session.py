@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from backprop import Strategy
-from backprop.bench import units
+from backprop import Strategy, units
 from backprop.bench.files import writing
 from backprop.bench.progress import Progress
 from backprop.data import Dataset

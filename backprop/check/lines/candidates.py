@@ -15,7 +15,7 @@ from backprop.check.lines.events import Event
 from backprop.check.lines.groups import Group, Pair, alignments
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site
-from backprop.check.lines.truth import rms
+from backprop.check.lines.tensors import rms
 
 _MOST_COLUMNS = 8
 """The most columns of a Jacobian."""

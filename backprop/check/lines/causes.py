@@ -163,11 +163,9 @@ def _ties(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
     got, expected = seen.got.reshape(-1), known.values
     off = np.abs(got - expected) > known.tolerance
     _, counts = np.unique(value.reshape(-1)[off], return_counts=True)
-    if (
-        np.any(off)
-        and np.all(counts > 1)
-        and np.all(np.abs(got - 2 * expected)[off] <= 2 * known.tolerance[off])
-    ):
+    is_twice = np.all(np.abs(got - 2 * expected)[off] <= 2 * known.tolerance[off])
+    of = seen.name if repair.target.group is None else repair.ahead
+    if np.any(off) and np.all(counts > 1) and is_twice and search.truth.is_kink(of, int(np.argmax(off))):
         text = (
             f"{off.sum()} of {off.size} entries belong to equal values, and each gets the whole share of one."
         )

@@ -23,7 +23,7 @@ from backprop.check.lines.local import local
 from backprop.check.lines.origin import adds_right, is_computed_again, where_it_began
 from backprop.check.lines.repair import Repair, is_named
 from backprop.check.lines.search import Search
-from backprop.check.lines.truth import DIRECTIONS
+from backprop.check.lines.tensors import DIRECTIONS
 from backprop.check.oracle import OutOfCalls
 from backprop.check.words import is_gradient_of
 
@@ -138,16 +138,18 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
     ]
     if later and (_is_gradient(repair, search) or is_computed_again(repair, search)):
         return None  # what a later line does to it is wrong
-    rights = [
+    ends = [
         order[each.event]
         for each in ranked
         if each.is_right and is_named(each) and each.tensors >= repair.tensors
     ]
-    if any(order[repair.event] < right <= order[each.event] for right in rights for each in later):
+    if any(order[repair.event] < end <= order[each.event] for end in ends for each in later):
         return None
     known = search.recognised(repair.event, search.sides.whole + search.sides.parameters, repair.ahead)
+    # Later lines may multiply all of these derivatives by the same factor.
+    rights = [g for g, _, k in known if k == 1 or abs(k * repair.factor - 1) <= search.truth.rtol]
     own = repair.group.site.stem
-    is_own = any(k == 1 and is_gradient_of(own, word) for g, _, k in known for word in g.site.words)
+    is_own = any(is_gradient_of(own, word) for g in rights for word in g.site.words)
     is_explained = is_own and any(each.factor == 1 for each in later)
     multiple = None if is_explained else _multiple(repair, search)
     if multiple is not None:
@@ -164,7 +166,7 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
     # A container that is still empty; unless all that is added to it is right.
     if later and not np.any(value) and not any(adds_right(each, search) for each in later):
         return None
-    seen = {word for group, _, factor in known if factor == 1 for word in group.site.words}
+    seen = {word for group in rights for word in group.site.words}
     if not seen:
         return repair
     alike = []

@@ -17,7 +17,8 @@ MODULES = {"np", "numpy", "math", "torch", "jnp", "len", "float", "int"}
 class Context:
     """What is known of the place of an expression.
 
-    is_factor: whether it is an operand of a matrix product. is_index: whether it is an index or a part of one.
+    is_factor: whether it is an operand of a matrix product. is_term: whether it is a part of a sum.
+    is_index: whether it is an index or a part of one.
     hidden: names that mean something else here than in the scope, such as those of a comprehension.
     functions: the functions of one argument that the source calls; own: those of them that it defines.
     factors: what the source multiplies or divides by, and has no name.
@@ -25,6 +26,7 @@ class Context:
 
     scope: Scope
     is_factor: bool = False
+    is_term: bool = False
     is_index: bool = False
     hidden: frozenset[str] = frozenset()
     functions: Sequence[str] = ()

@@ -16,9 +16,6 @@ from backprop.check.lines.wrong import Wrong, place_of, wrong_value
 from backprop.check.oracle import OutOfCalls
 from backprop.check.words import listed
 
-MENDED = "With that"
-"""How the evidence of an edit begins."""
-
 
 def explain(repair: Repair, search: Search) -> Line:
     """The line of a repair."""
@@ -53,7 +50,7 @@ def explain(repair: Repair, search: Search) -> Line:
 def line_of_edit(edit: Edit, tensors: tuple[str, ...]) -> Line:
     """The line of an edit that makes tensors right, where nothing is known of its value."""
     source = linecache.getline(edit.place[0], edit.line).strip()
-    evidence = f"{MENDED} {listed(list(tensors))} {'is' if len(tensors) == 1 else 'are'} right."
+    evidence = f"With that {listed(list(tensors))} {'is' if len(tensors) == 1 else 'are'} right."
     return Line(
         file=edit.place[0],
         line=edit.line,
@@ -69,6 +66,7 @@ def line_of_edit(edit: Edit, tensors: tuple[str, ...]) -> Line:
         message=f"{edit.old} should be {'left out' if edit.new == 'pass' else edit.new}. {evidence}",
         kind="unknown",
         evidence=evidence,
+        fix=edit.new,
     )
 
 

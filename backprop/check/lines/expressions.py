@@ -89,10 +89,14 @@ class Expressions:
         elif isinstance(node, ast.Lambda | ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp):
             self._own_names(node)
         elif not isinstance(node, ast.Slice):
-            is_product = isinstance(getattr(node, "op", None), ast.MatMult)
+            op = getattr(node, "op", None)
+            within = {
+                "is_factor": isinstance(op, ast.MatMult),
+                "is_term": self.context.is_term or isinstance(op, ast.Add | ast.Sub),
+            }
             for name, value in ast.iter_fields(node):
                 if isinstance(value, ast.expr):
-                    setattr(node, name, self.edited(value, is_factor=is_product))
+                    setattr(node, name, self.edited(value, **within))
                 elif isinstance(value, list) and all(isinstance(each, ast.expr) for each in value):
                     setattr(node, name, [self.edited(each, is_factor=False) for each in value])
         return node
@@ -151,7 +155,9 @@ class Expressions:
 
 
 def _is_scale(old: ast.expr, new: ast.expr, context: Context) -> bool:
-    """Whether an alternative differs in a number or a constant factor, or takes the mean for the sum."""
+    """Whether an alternative differs in a number or a constant factor, or takes the mean for the sum; as a whole."""
+    if context.is_term:
+        return False
     if isinstance(old, ast.Constant):
         return not context.is_index and isinstance(old.value, int | float) and not isinstance(old.value, bool)
     if isinstance(old, ast.BinOp) and isinstance(old.op, ast.Mult | ast.Div):

@@ -16,7 +16,6 @@ from backprop.arrays import Array
 from backprop.check.answers import value_and_gradient
 from backprop.check.calls import step_of, with_point
 from backprop.check.kinds import Finding, found
-from backprop.check.lines.explain import MENDED
 from backprop.check.lines.program import Program
 from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.steps import search
@@ -25,7 +24,7 @@ from backprop.check.points import Structure, structure_of
 from backprop.check.result import GradientCheck
 from backprop.check.trees import copied
 
-MAX_CALLS = 4000
+MAX_CALLS = 6000
 """The most calls of a search."""
 
 
@@ -126,7 +125,7 @@ def _with_proof(line: Line, check: GradientCheck) -> Line:
     own = [each for each in check.findings if each.tensor in line.tensors]
     if line.kind not in _PATTERNS or len({each.kind for each in own}) != 1:
         return line
-    if line.kind == "unknown" and line.of == 0 and line.evidence.startswith(MENDED):
+    if line.fix:
         return replace(line, kind=own[0].kind)
     if own[0].kind not in _PROVEN:
         return line

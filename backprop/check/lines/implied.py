@@ -20,7 +20,7 @@ from backprop.check.lines.events import Event, put
 from backprop.check.lines.groups import Group
 from backprop.check.lines.repair import Repair
 from backprop.check.lines.search import Search
-from backprop.check.lines.truth import rms
+from backprop.check.lines.tensors import rms
 from backprop.check.words import listed
 
 _UNKNOWNS, _EQUATIONS, _TRIED = 40, 150, 6

@@ -22,7 +22,7 @@ from backprop.check.lines.events import Event, put
 from backprop.check.lines.groups import Group
 from backprop.check.lines.repair import Repair
 from backprop.check.lines.search import Search
-from backprop.check.lines.truth import rms
+from backprop.check.lines.tensors import rms
 
 _MOST_RUNS = 400
 """The most runs of one search, to move forward values and to try local ones."""

@@ -23,7 +23,7 @@ from backprop.check.lines.scopes import Place, scopes_of
 from backprop.check.lines.search import Search
 from backprop.check.words import is_gradient_of
 
-_SHARE = 0.5
+_SHARE = 1 / 3
 """The share of all calls that trials of edits may take."""
 _SAME_LOSS, _ROUNDINGS = 1e-12, 1e3
 """Of the loss, what rounding may change; and roundings of a gradient."""

@@ -13,7 +13,7 @@ from backprop.check.lines.events import Event, put
 from backprop.check.lines.repair import Repair, is_named
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site
-from backprop.check.lines.truth import rms
+from backprop.check.lines.tensors import rms
 
 
 def where_it_began(repair: Repair, search: Search) -> Repair:

@@ -15,7 +15,7 @@ from backprop.check.lines.events import Event
 from backprop.check.lines.groups import Group
 from backprop.check.lines.repair import Repair, Target
 from backprop.check.lines.search import Search
-from backprop.check.lines.truth import DIRECTIONS
+from backprop.check.lines.tensors import DIRECTIONS
 
 
 def overwriting(search: Search) -> Repair | None:

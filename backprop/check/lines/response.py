@@ -12,7 +12,8 @@ from backprop.arrays import Array
 from backprop.check.lines.events import Event
 from backprop.check.lines.groups import Pair
 from backprop.check.lines.program import Outcome
-from backprop.check.lines.truth import DIRECTIONS, Names, Shapes, Truth, rms
+from backprop.check.lines.tensors import DIRECTIONS, Names, rms
+from backprop.check.lines.truth import Shapes, Truth
 
 _DUST = 1e-11
 """Of the largest gradient: what is rounding."""

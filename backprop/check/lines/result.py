@@ -36,6 +36,7 @@ class Line:
     should_be: what the value should be, `dL/d(hpre)`; of: the line of the forward pass with that variable, 0 for a
     tensor of the point. message: what is wrong with it, in a sentence or two.
     kind: a name of `KINDS`. evidence: what was seen. worst: got and expected entries, where they were compared.
+    fix: the code that makes the tensors right in the place of `text`, where an edit was found that does; else empty.
     """
 
     file: str
@@ -53,6 +54,7 @@ class Line:
     kind: str
     evidence: str
     worst: tuple[Entry, ...] = ()
+    fix: str = ""
 
     @property
     def path(self) -> str:

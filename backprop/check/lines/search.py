@@ -29,7 +29,8 @@ from backprop.check.lines.repair import Repair, Target, rank
 from backprop.check.lines.response import Response, Responses
 from backprop.check.lines.sides import Sides, sides_of
 from backprop.check.lines.sites import Site, stem
-from backprop.check.lines.truth import DIRECTIONS, Names, Shapes, Truth
+from backprop.check.lines.tensors import DIRECTIONS, Names
+from backprop.check.lines.truth import Shapes, Truth
 from backprop.check.words import is_gradient_of
 
 Recognised = tuple[Group, Event, float]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -19,8 +19,9 @@ from backprop.check.lines.result import Line
 from backprop.check.lines.rounds import Rounds
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site
-from backprop.check.lines.suspects import choice, inside, is_sure, says_why
-from backprop.check.lines.truth import DIRECTIONS, Truth
+from backprop.check.lines.suspects import choice, inside, is_sure
+from backprop.check.lines.tensors import DIRECTIONS
+from backprop.check.lines.truth import Truth
 from backprop.check.oracle import OutOfCalls
 from backprop.errors import CheckError
 
@@ -34,7 +35,8 @@ class Step:
     """A step of the search. In this order: `begin` with probes, `mend` without them, `look` with them.
 
     events: where the tensors are variables of the program, the event that assigns each. wrong: the wrong tensors.
-    edit: the edit of a line that was found, where tensors are left that it does not make right.
+    edit: the edit of a line that was found, where tensors are left that it does not make right; one: the line by
+    which the values explain all wrong tensors nevertheless.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Step:
         self.moved: Moved = {}
         self.mending = Mending()
         self.edit: Edit | None = None
+        self.one: list[Line] = []
 
     @property
     def lines(self) -> list[Line]:
@@ -90,11 +93,11 @@ class Step:
         if self.first is not None:
             with contextlib.suppress(OutOfCalls):
                 self.mending = mending(self.first, self.moved, exchange)
-        if self.rounds.events and not self._is_whole:  # the next step would not know these events
+        if self.rounds.events and not self.is_whole:  # the next step would not know these events
             self.mending = Mending()
 
     @property
-    def _is_whole(self) -> bool:
+    def is_whole(self) -> bool:
         """Whether the edits make all wrong tensors right."""
         return self.mending.tensors == frozenset(self.wrong)
 
@@ -103,9 +106,9 @@ class Step:
         if self.first is None:
             return
         self.rounds.begin()
-        is_part = bool(self.mending.edits) and not self._is_whole
-        if is_part and self._is_one_line(self.first):
-            return
+        is_part = bool(self.mending.edits) and not self.is_whole
+        if is_part and self.rounds.is_one_line(self.first):
+            self.one, self.rounds.found = self.lines, {}
         search = self._of_edits(self.first) if is_part else self.first
         if not (self.is_stopped or self._is_mended(search)):
             self.rounds.run(search)
@@ -114,14 +117,6 @@ class Step:
         if is_part:
             lines = {line.line for line in self.lines}
             self.edit = next((e for e in self.mending.edits if e.line in lines), self.mending.edits[0])
-
-    def _is_one_line(self, search: Search) -> bool:
-        """Whether the values name one line for all wrong tensors, and say more than an edit that mends some."""
-        if all(edit.rank for edit in self.mending.edits) and self.rounds.is_one_line(search):
-            if says_why(self.lines):
-                return True
-            self.rounds.found = {}
-        return False
 
     def _of_edits(self, search: Search) -> Search:
         """The search for the lines that make wrong what the edits make right."""
@@ -147,6 +142,8 @@ class Step:
         """Leave only the line with the mistake, where one edit of one statement makes all tensors right."""
         found = self.rounds.found
         edit, number = choice(self.mending.edits, found, search)
+        if edit is None and number is None and len(found) == 1:
+            edit = self._narrower(self.lines[0])
         if edit is not None:
             self.rounds.found = {}
             self._name(edit)
@@ -154,6 +151,18 @@ class Step:
             event, line = found[number]
             self.rounds.found = {number: (event, replace(line, tensors=self._mended))}
         self.rounds.limits.is_stopped = False
+
+    def _narrower(self, line: Line) -> Edit | None:
+        """Where a line also moves wrong tensors that the edits do not make right: an edit of one that does not."""
+
+        def moves(lines: Iterable[int], path: str) -> set[str]:
+            moved = [self.moved.get((path, each), frozenset()) for each in lines]
+            return {name for some in moved for name in (self.wrong if some is None else some)}
+
+        if not moves([line.line], line.file) & self.rounds.given_up:
+            return None
+        edits = (e for e in self.mending.edits if not moves(e.lines, e.place[0]) & self.rounds.given_up)
+        return next(edits, None)
 
     @property
     def _mended(self) -> tuple[str, ...]:

@@ -15,10 +15,11 @@ from backprop.check.lines.exchange import Exchange, functions_kept, instrumented
 from backprop.check.lines.expressions import Edit
 from backprop.check.lines.probes import instrument
 from backprop.check.lines.program import Outcome, Program, random_numbers_kept
-from backprop.check.lines.result import Lines
+from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.rewritten import rewritten
 from backprop.check.lines.sites import Site
 from backprop.check.lines.step import NO_LINE, Step
+from backprop.check.lines.suspects import says_why
 from backprop.check.oracle import OutOfCalls
 from backprop.errors import CheckError
 
@@ -53,6 +54,7 @@ def search_in(
     start, given = program.budget.used, program.budget.limit
     found, edits = list[Lines](), list[Edit]()
     order: dict[tuple[str, int], int] = {}
+    one: list[Line] = []
     for _ in range(_MOST_STEPS if events is None else 1):
         with random_numbers_kept():
             lines, step = _step(program, rewritten(exchange, edits), rng, events)
@@ -60,14 +62,18 @@ def search_in(
         program.budget.limit = given
         if step is None or step.edit is None:
             break
+        one = one if edits or not says_why(step.one) else step.one
         edits.append(step.edit)
         for event in step.rounds.order:
             site = step.sites[event[0]]
             order.setdefault((site.path, site.line), len(order))
         program = replace(program, repaired={}, added={}, believed={})
+    # One line that explains all is more likely than several, unless edits of these do make all right.
+    if one and not (step and step.is_whole):
+        found = [replace(found[0], lines=tuple(one))]
     by_line = {(line.file, line.line): line for lines in reversed(found) for line in lines}
     in_order = sorted(by_line.values(), key=lambda line: order.get((line.file, line.line), 0))
-    every = tuple(in_order) if edits else found[0].lines
+    every = tuple(in_order) if len(found) > 1 else found[0].lines
     placed = {name for line in every for name in line.tensors}
     return replace(
         found[-1],

@@ -8,13 +8,14 @@ are derivatives, or multiples of them.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from backprop.check.lines.events import Event
 from backprop.check.lines.expressions import Edit
-from backprop.check.lines.groups import Group
+from backprop.check.lines.groups import Group, alignments
 from backprop.check.lines.result import Line
 from backprop.check.lines.scopes import Place
 from backprop.check.lines.search import Search
@@ -30,7 +31,7 @@ def choice(
     found: the lines that were found by their values, by the number of the site, each with its first wrong event.
     """
     by_place: dict[Place, Edit] = {}
-    for edit in sorted(edits, key=lambda each: each.rank):
+    for edit in sorted(edits, key=lambda each: (each.rank, each.old[0].isdigit())):  # a number says less
         by_place.setdefault(edit.place, edit)
     suspects = sorted(by_place.values(), key=lambda each: _order(each, search))
     kept = {(group.site.path, group.site.line) for group in search.sides.kept}
@@ -50,7 +51,10 @@ def choice(
     if rank == 1 and len(found) == 1:
         return None, number
     end = min((search.order.get(event, np.inf) for event, _ in found.values()), default=np.inf)
-    earlier = (e for e in alike if _last(e, search) < end and not _is_own_derivative(e, search))
+    unlike = [e for e in alike if not _is_own_derivative(e, search)]
+    if found and not unlike:
+        return None, number
+    earlier = (e for e in unlike if _last(e, search) < end)
     return next(earlier, None if number is not None else suspects[0]), number
 
 
@@ -70,11 +74,15 @@ def says_why(lines: Iterable[Line]) -> bool:
 
 
 def _is_own_derivative(edit: Edit, search: Search) -> bool:
-    """Whether the value of a statement is the derivative that its variable is named after: no mistake is there."""
-    return any(
-        factor == 1 and any(is_gradient_of(group.site.stem, word) for word in of.site.words)
-        for group, of, factor in _known(edit, search)
-    )
+    """Whether the first value of a statement is the derivative that its variable is named after: it seems right."""
+    values = search.truth.base.values
+    with contextlib.suppress(OutOfCalls):
+        for group, of in itertools.product(_groups(edit, search), search.sides.whole):
+            if any(is_gradient_of(group.site.stem, word) for word in of.site.words):
+                firsts = {pairs[0] for pairs in alignments(group.events, of.events, search.order)}
+                if any(search.truth.factor(values[back], ahead) == 1 for back, ahead in firsts):
+                    return True
+    return False
 
 
 def _is_of(edit: Edit, line: Line) -> bool:

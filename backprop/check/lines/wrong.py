@@ -12,7 +12,7 @@ from backprop.check.lines.naming import called
 from backprop.check.lines.repair import Repair
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site, stem
-from backprop.check.lines.truth import rms
+from backprop.check.lines.tensors import rms
 from backprop.check.patterns import Known
 
 MOST_ENTRIES = 150

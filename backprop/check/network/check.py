@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,11 @@ from backprop.check.network.loss_value import check_loss
 from backprop.check.network.outside import check_layers
 from backprop.check.network.reading import GradientFunction, Reading, told_apart
 from backprop.check.network.truth import Truth, truth_for
-from backprop.check.oracle import MAX_CALLS, check_rtol
+from backprop.check.oracle import MAX_CALLS
 from backprop.check.result import GradientCheck, TensorCheck, verdict_of
+from backprop.check.settings import check_rtol
 from backprop.check.words import listed
-from backprop.errors import CheckError, OptionError
+from backprop.errors import CheckError, OptionError, shown
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.verify import REFERENCE
@@ -70,8 +72,10 @@ def check_network_gradient(
     `Network.batch` and `Network.check_parameters` for arguments that do not fit, and whatever `function` raises.
     """
     check_rtol(rtol)
-    if not 0 <= weight_decay < math.inf:
-        raise OptionError(f"The weight decay is {weight_decay}; expected a finite number of at least 0.")
+    if not (isinstance(weight_decay, Real) and 0 <= weight_decay < math.inf):
+        raise OptionError(
+            f"The weight decay is {shown(weight_decay)}; expected a finite number of at least 0."
+        )
     network.check_parameters(params)
     batch = network.batch(batch.inputs, batch.labels, params.dtype)
     reading = (

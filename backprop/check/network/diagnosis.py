@@ -132,7 +132,10 @@ def _unknown(mistakes: Sequence[Mistake], got: Tensors, truth: Truth, run: Run) 
         left |= {} if own else {name: suspect}
     if left:
         expected_ones = {name: suspect.expected for name, suspect in left.items()}
-        narrower = low_precision(list(left), got, expected_ones, run)
+        wide = {
+            name: got[name].astype(truth.params[name].dtype) for name in left
+        }  # it may be in a narrower dtype
+        narrower = low_precision(list(left), wide, expected_ones, run)
         findings += [narrower] if narrower else map(unknown, left.values())
     return findings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,8 @@ from backprop.check.network.check import check_network_gradient
 from backprop.check.network.reading import GradientFunction
 from backprop.check.oracle import MAX_CALLS
 from backprop.check.result import GradientCheck
+from backprop.check.settings import generator_of
+from backprop.check.words import describe
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -36,7 +39,7 @@ def drawn_parameters(network: Network, rng: np.random.Generator, dtype: DType) -
 def check_network(
     function: GradientFunction | Any,
     network: Network,
-    params: Parameters | None = None,
+    params: Parameters | Mapping[str, ArrayLike] | None = None,
     inputs: ArrayLike | None = None,
     labels: ArrayLike | None = None,
     *,
@@ -55,7 +58,7 @@ def check_network(
     an object that holds them. It returns gradients by name or in order, alone or beside the loss. The layout that it
     wants is found by trying, and told in `check.notes`: weights (i, o) or (o, i), samples in rows or columns, class
     numbers or one-hot labels. Or what it returned, such as the pair of `backprop.gradient`, with params and a batch.
-    params: by default random, biases among them, drawn with `seed`.
+    params: `Parameters`, or arrays by name; by default random, biases among them, drawn with `seed`.
     inputs (n, i) and labels (n,), class numbers: by default sixteen random samples; both are given or none.
     weight_decay: the λ of λ/2 Σ W² in the loss.
     rtol: how exact the gradient need be; by default as exact as the rounding of its dtype allows.
@@ -71,25 +74,31 @@ def check_network(
     that is no number between 0 and 1, the errors of `Network.batch` and `Network.check_parameters` for arguments that
     do not fit, and whatever the function raises.
     """
+    if not isinstance(network, Network):
+        raise CheckError(
+            f"The network is {describe(network)}; expected a Network, as of Network.mlp(784, 64, 10)."
+        )
     if (inputs is None) != (labels is None):
         missing = "labels" if labels is None else "inputs"
         raise CheckError(f"There are no {missing}; expected inputs and labels, or neither.")
     if not callable(function) and (params is None or inputs is None):
         missing = "params" if params is None else "inputs and labels"
         raise CheckError(f"There are gradients without {missing}; expected those at which they were taken.")
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed, "seed")
     if params is None:
         dtype = np.asarray(inputs).dtype if inputs is not None else np.dtype(np.float64)
         params = drawn_parameters(network, rng, check_dtype(dtype))
+    own: Parameters = Parameters.of(network.layout, params)
+    network.check_parameters(own)
     if inputs is None or labels is None:
-        inputs = rng.standard_normal((_SAMPLES, network.inputs)).astype(params.dtype)
+        inputs = rng.standard_normal((_SAMPLES, network.inputs)).astype(own.dtype)
         labels = rng.integers(0, network.label_classes, _SAMPLES)
-    batch: Batch = network.batch(inputs, labels, params.dtype)
+    batch: Batch = network.batch(inputs, labels, own.dtype)
     found = adapted(function, list(network.layout.names)) if callable(function) else Adapted(function)
     check = check_network_gradient(
         network,
         found.function,
-        params,
+        own,
         batch,
         rng,
         weight_decay=weight_decay,

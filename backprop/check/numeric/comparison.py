@@ -237,11 +237,11 @@ def compare_with_integral(
     unsure = (slope.kink | ~slope.settled) & (error <= _TELLING * largest)
     telling = (error <= _TELLING * apart) | unsure
     close = (off <= _CLOSE * np.minimum(wrong_by, largest)) & (wrong_by > 0)
-    cleared = (same & telling & found.near) | close
+    cleared = ((same & telling & found.near) | close) & ~slope.edge  # the step does not see the point itself
     convicted = (slope.corner | vague) & (off > ALLOWED * error) & found.near
     here = np.abs(mean - claimed) <= 0.5 * np.maximum(np.abs(mean), np.abs(claimed))
     sharper = vague & same & (error < comparison.tolerance) & here
-    blind = cleared & ~slope.settled & ~slope.kink & ~slope.edge
+    blind = cleared & ~slope.settled & ~slope.kink
     hidden = comparison.wrong & same & ~cleared & found.jumps & noisy
     use = (comparison.wrong & cleared) | convicted | sharper | blind
     # What would be right at the point, were the claim off there as it is on the step:

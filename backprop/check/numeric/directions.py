@@ -17,6 +17,7 @@ from backprop.check.points import Structure
 from backprop.check.trees import parts_of
 from backprop.check.words import describe
 from backprop.errors import CheckError
+from backprop.verify.agreement import norm
 
 # Bounds: the least and the largest value of every entry.
 
@@ -91,7 +92,7 @@ def has_room(bounds: Bounds | None, structure: Structure, x: Array) -> bool:
         return True
     step = 2 * np.cbrt(structure.format.eps)
     for places in structure.places.values():
-        room = step * (np.sqrt(np.mean(x[places] ** 2)) or 1.0)
+        room = step * (norm(x[places]) / np.sqrt(max(1, len(places))) or 1.0)
         if np.any(x[places] - room < bounds[0][places]) or np.any(x[places] + room > bounds[1][places]):
             return False
     return True
@@ -133,7 +134,10 @@ class Direction:
 
     def size(self, rows: Array) -> Array:
         """‖g∘v‖ (m,): what the parts of that derivative amount to, whatever their signs."""
-        return np.asarray(np.linalg.norm((rows[:, self.where] * self.by).astype(np.float64), axis=1))
+        parts = np.abs(rows[:, self.where] * self.by).astype(np.float64)
+        largest = np.max(parts, axis=1, keepdims=True, initial=0)
+        unit = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)  # so that no square overflows
+        return np.asarray(unit[:, 0] * np.linalg.norm(parts / unit, axis=1))
 
     def moved(self, point: Array, step: float) -> Array:
         """A point (p,) moved by a step, in memory of its own."""

@@ -212,7 +212,7 @@ def _allowed(
         if rtol is not None and len(where):
             relative[where] = max(rtol, eps)
             rows = np.nan_to_num(claimed[:, where])
-            slack[:, where] += rtol * np.sqrt(np.mean(rows**2, axis=1, keepdims=True))
+            slack[:, where] += rtol * np.array([[norm(row)] for row in rows]) / np.sqrt(len(where))
     return relative, slack
 
 

@@ -21,6 +21,7 @@ from backprop.check.numeric.quotients import (
     NEAR,
     SEEN,
     Slope,
+    extrapolate,
     extrapolated,
     finite,
     is_bent,
@@ -35,7 +36,7 @@ from backprop.check.oracle import FunctionOracle, OutOfCalls
 # narrower than that, at the size of the structure.
 
 _MOST_LEVELS = 40
-"""Steps along one direction at most: from 4¹⁰ times the first step down to 4⁻³⁰ of it, below any rounding."""
+"""Steps along one direction at most: from 4¹⁰ times the first step down to 4⁻³⁰ of it, below rounding."""
 
 # The numbers below are not derived: the campaign of tests/planted/functions holds with them.
 _NOISIEST = 30.0
@@ -150,18 +151,23 @@ class Ladder:
             curved = finite(np.maximum(np.abs(plus[-1] - f), np.abs(minus[-1] - f)) / h[-1])
         seen = (changes > SEEN * noise * h) & (steps[:, None] <= NEAR)
         one_side = np.isfinite(plus[-1]) ^ np.isfinite(minus[-1])
+        edge = one_side & (bounds is None)
+        if np.any(edge):  # as of √x, where powers of h are left that extrapolation does not remove
+            plain = (extrapolate(each, 2 * noise, ()) for each in sides)
+            right, left = (one.where(edge, limit) for one, limit in zip(plain, (right, left), strict=True))
         value = right.where(~np.isfinite(minus[-1]), left).where(one_side, central)
-        # Beyond its bounds a function has no slope, and needs none.
-        larger = np.maximum if bounds is None else np.fmax
-        scale = np.maximum(np.abs(value.value), larger(np.abs(right.value), np.abs(left.value)))
-        enough = np.maximum(np.maximum(KNOWN * scale, 2 * value.rounding), _LEVEL * curved)
+        # Beyond its edge a function has no slope, and needs none.
+        scale = np.maximum(np.abs(value.value), np.fmax(np.abs(right.value), np.abs(left.value)))
+        enough = np.maximum(
+            np.maximum(np.where(edge, KNOWN / 10, KNOWN) * scale, 2 * value.rounding), _LEVEL * curved
+        )
         nearby, nearby_error = nearest(steps, quotients, noise, self.near)
         return Slope(
             *value,
             kink=kink & ~one_side,
             jump=jump & ~one_side,
             bent=is_bent(gaps, _OF_A_GAP * noise, scale),
-            edge=one_side & (bounds is None),
+            edge=edge,
             settled=np.isfinite(value.value) & (value.error <= enough),
             left=left.value,
             right=right.value,

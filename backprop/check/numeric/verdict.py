@@ -13,6 +13,7 @@ from backprop.check.numeric.comparison import Comparison
 from backprop.check.numeric.directional import ROUNDINGS, DirectionalCheck
 from backprop.check.numeric.kinks import judge_slices, judge_together
 from backprop.check.numeric.method import Curve
+from backprop.check.numeric.quotients import TINY
 from backprop.check.numeric.tensors import Table, TensorSearch, by_directions, every_entry
 from backprop.check.patterns import Known
 from backprop.check.result import Kink, TensorCheck, verdict_of
@@ -96,7 +97,10 @@ def judge_entries(name: str, check: DirectionalCheck, table: Table, signal: floa
     allowed = ratio(norm(tolerance[use]), norm(expected[use]))
     if entries and not error > allowed:  # a small entry beside large ones: what it is off by itself
         error, allowed = _of_entry(entries[0], tolerance, got, expected, wrong)
-    unclear = places[np.any(table.open[:, places], axis=0)]
+    blind = (
+        ~(use | table.kink[:, places] | wrong) & seen
+    )  # whatever hides them, what was not compared is not right
+    unclear = places[np.any(table.open[:, places] | blind, axis=0)]
     own, rounding, steep = check.scales.own[places], check.rounding[:, places], table.steep[:, places]
     got_use, allowed_use, rounding, steep = ((own * each)[use] for each in (got, tolerance, rounding, steep))
     blurred = _is_blurred(got_use, allowed_use, rounding, steep, signal, check.blurred)
@@ -256,4 +260,4 @@ def _is_blurred(
     """
     size, allowed = max(norm(got), norm(steep)), norm(tolerance)
     is_zero = norm(got) <= ROUNDINGS * norm(rounding)
-    return blurred * size < allowed and not (is_zero and allowed <= _UNMOVED * signal)
+    return blurred * size < allowed and not (is_zero and allowed <= max(_UNMOVED * signal, TINY))

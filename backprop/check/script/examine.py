@@ -25,9 +25,10 @@ from backprop.check.lines.program import Program
 from backprop.check.lines.result import Lines
 from backprop.check.lines.sites import Site, stem
 from backprop.check.lines.steps import search_in, too_few
+from backprop.check.lines.tensors import DIRECTIONS
 from backprop.check.lines.trace import Step
 from backprop.check.lines.tracing import steps_of
-from backprop.check.lines.truth import DIRECTIONS, Truth
+from backprop.check.lines.truth import Truth
 from backprop.check.look import probe
 from backprop.check.oracle import Budget, FunctionOracle, OutOfCalls
 from backprop.check.points import Structure, structure_of

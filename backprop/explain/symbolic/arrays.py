@@ -97,7 +97,8 @@ class Symbolic(np.ndarray[Any, Any]):
             result = _shift(arrays[0], kwargs["axis"], kwargs.get("keepdims", False))
         elif ufunc.__name__ in _FUNCTIONS and method == "__call__":
             of_masks = ufunc.__name__ in _OF_MASKS
-            if of_masks and not all(_is_mask(value) for array in arrays for value in np.ravel(array)):
+            values = (sympy.sympify(value) for array in arrays for value in np.ravel(array))
+            if of_masks and any(_truth_table(value) is None for value in values):
                 raise UnderivableError(f"{ufunc.__name__} of symbols that are no comparison has no formula")
             function = np.frompyfunc(_FUNCTIONS[ufunc.__name__], len(arrays), 1)
             result = np.asarray(function(*arrays), object)
@@ -130,10 +131,6 @@ class Symbolic(np.ndarray[Any, Any]):
         if np.dtype(dtype).kind not in "fO":
             raise UnderivableError(f"astype({np.dtype(dtype).name}) of symbols has no formula")
         return self.copy()
-
-
-def _is_mask(expression: Any) -> bool:
-    return _truth_table(sympy.sympify(expression)) is not None
 
 
 def _truth_table(expression: Any) -> dict[tuple[bool, ...], bool] | None:

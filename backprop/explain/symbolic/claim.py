@@ -17,7 +17,7 @@ import sympy
 from backprop.arrays import Array
 from backprop.explain.step import Derivative
 from backprop.explain.symbolic.arrays import UnderivableError
-from backprop.explain.symbolic.zero import Difference, UndecidedError, difference
+from backprop.explain.symbolic.zero import UndecidedError, difference
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def claim_equal(what: str, got: Any, derived: Any) -> Claim:
     for index in np.ndindex(got.shape):
         found = difference(got[index], derived[index])
         if found is not None:
-            return Claim(what, _fault(index, found))
+            return Claim(what, f"element {list(index)}: {found}" if index else str(found))
     return Claim(what, None)
 
 
@@ -76,10 +76,6 @@ def on_symbols(code: Callable[[], Any]) -> Any:
     except Exception as error:  # any code may meet symbols in any way
         said = " ".join(str(error).split()).rstrip(".")
         raise UnderivableError(f"on symbols the code raises {type(error).__name__}: {said}") from error
-
-
-def _fault(index: tuple[int, ...], found: Difference) -> str:
-    return f"element {list(index)}: {found}" if index else str(found)
 
 
 @dataclass(frozen=True)

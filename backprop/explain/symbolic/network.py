@@ -23,8 +23,7 @@ from backprop.explain.names import LOSS, Names, plain_name, subscripted
 from backprop.explain.symbolic.arrays import Symbolic, of_samples, symbols
 from backprop.explain.symbolic.claim import Claim, claim_equal, on_symbols
 from backprop.explain.symbolic.forms import derivatives, tidy
-from backprop.explain.symbolic.fractions import is_zero_fraction
-from backprop.explain.symbolic.zero import UndecidedError, simplified
+from backprop.explain.symbolic.zero import UndecidedError, is_zero_fraction, simplified
 from backprop.explain.watched import Call, on_arrays, watched
 from backprop.layers import Linear
 from backprop.network import Batch, Network

@@ -11,7 +11,6 @@ from typing import Any
 import sympy
 
 from backprop.explain.html import page
-from backprop.explain.step import Derivative
 from backprop.explain.symbolic.claim import Derivation, Line
 from backprop.explain.symbolic.notation import drawn, latex, latex_name, mathml, mathml_name, on_one_line
 
@@ -40,18 +39,15 @@ def render_text(derivation: Derivation, width: int | None = None) -> str:
     for heading, lines in _parts(derivation):
         parts.append(heading.upper())
         for number, line in lines:
-            shown = [_formula(line.left, right, width) for right in line.right]
-            parts += ["\n".join(textwrap.wrap(f"{number}. {line.words}", prose)), *shown]
+            parts.append("\n".join(textwrap.wrap(f"{number}. {line.words}", prose)))
+            for right in line.right:
+                shown = _fitting(str(line.left), right, width and width - len(_INDENT))
+                parts.append("\n".join(f"{_INDENT}{each}".rstrip() for each in shown))
     parts += [derivation.code.upper(), "\n".join(textwrap.wrap(derivation.forms, prose))]
     claims = [textwrap.wrap(claim.marked, prose, subsequent_indent="  ") for claim in derivation.claims]
     parts.append("\n".join(itertools.chain.from_iterable(claims)))
     parts.append("\n".join(textwrap.wrap(derivation.verdict, prose)))
     return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def _formula(left: Derivative | str, right: Any, width: int | None) -> str:
-    room = None if width is None else width - len(_INDENT)
-    return "\n".join(f"{_INDENT}{line}".rstrip() for line in _fitting(str(left), right, room))
 
 
 def _fitting(left: str, right: Any, room: int | None) -> list[str]:

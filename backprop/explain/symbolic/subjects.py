@@ -12,8 +12,7 @@ import sympy
 
 from backprop.arrays import Array
 from backprop.errors import UnknownNameError, UnsupportedError
-from backprop.explain.formulas import formula
-from backprop.explain.names import LOSS
+from backprop.explain.names import LOSS, formula
 from backprop.explain.step import Derivative
 from backprop.explain.symbolic.arrays import of_samples
 from backprop.explain.symbolic.claim import Derivation, Line, matrix
@@ -155,16 +154,12 @@ def _jacobian(
     if np.array_equal(derived, closed):
         return
     words = "The library writes the same Jacobian in another way."
-    if any(symbol.name.startswith(output) for element in closed.flat for symbol in _symbols(element)):
+    symbols = {symbol.name for element in closed.flat for symbol in sympy.sympify(element).free_symbols}
+    if any(name.startswith(output) for name in symbols):
         text = _stated("input_jacobian", layer, names, several)
         stated = f": {text}" if output in text else ""
         words = f"The library writes the same Jacobian with the output {of}{stated}."
     yield Line(words, left, (matrix(closed),))
-
-
-def _symbols(element: object) -> set[sympy.Symbol]:
-    found: set[sympy.Symbol] = sympy.sympify(element).free_symbols
-    return found
 
 
 def _stated(form: str, layer: Layer, names: dict[str, str], several: bool) -> str:

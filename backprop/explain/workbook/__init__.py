@@ -11,9 +11,8 @@ Agreement   the largest difference of every gradient
 
 from __future__ import annotations
 
-from backprop.errors import OptionError
+from backprop.errors import OptionError, need
 from backprop.explain.explanation import Explanation, TooLargeError
-from backprop.explain.extras import need
 from backprop.registry import ladder
 
 _MOST_TERMS = 100

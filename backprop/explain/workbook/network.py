@@ -6,9 +6,9 @@ from backprop.arrays import Array
 from backprop.explain import words
 from backprop.explain.explanation import Explanation
 from backprop.explain.names import LOSS, SAMPLE_LOSS
-from backprop.explain.numbers import primed
+from backprop.explain.numbers import heads, primed
 from backprop.explain.step import Step, Trace
-from backprop.explain.workbook.sheet import Block, Cell, Places, Sheet, array_heads, as_rows, heads, loss_cell
+from backprop.explain.workbook.sheet import Block, Cell, Places, Sheet, array_heads, as_rows, loss_cell
 from backprop.losses import Loss
 
 
@@ -25,7 +25,7 @@ class NetworkInCells:
         self.network, self.names = explanation.network, self.full.names
         self.answer, self.origin = words.answer(explanation), explanation.origin
         self.labels, self.n = explanation.batch.labels, len(explanation.batch.labels)
-        self.samples = heads("n", self.n)
+        self.samples = heads("n", (self.n,))
         self.parameters: dict[str, Block] = {}
         self.values: list[Block] = []
         self.by_input: list[list[Block | None]] = []
@@ -53,7 +53,7 @@ class NetworkInCells:
             self._given("t"),
             "intermediate whole",
             lambda row, c: f"=IF({column.at(row, 0)}={c},1,0)",
-            (self.samples, heads("c", classes)),
+            (self.samples, heads("c", (classes,))),
         )
         for name, letters in self.names.letters.items():
             title = f"{name} ({', '.join(letters)}{',' * (len(letters) == 1)})"
@@ -110,7 +110,7 @@ class NetworkInCells:
     def _by_sample(self, sheet: Sheet, step: Step, cell: Cell) -> Block:
         """An array with a row for every sample, and its formula in words."""
         title = f"{step.name} {step.shape_letters} = {step.formula}"
-        columns = heads(step.letters[1], step.array.shape[1])
+        columns = heads(step.letters[1], step.array.shape[1:])
         return sheet.place(title, step.array, "intermediate", cell, (self.samples, columns))
 
     def _places(self, n: int, k: int, delta: Block | None = None) -> Places:
@@ -147,5 +147,5 @@ class NetworkInCells:
 
         letters = primed(f"o{axes}")
         title = f"{step.name} (o, {','.join(letters[1:])}) = {step.formula}"
-        columns = array_heads(letters, (o, *shape))[1] if shape else [""]
-        return sheet.place(title, step.array[n].reshape(o, -1), "jacobian", cell, (heads("o", o), columns))
+        columns = array_heads(letters, (o, *shape))[1] if shape else ("",)
+        return sheet.place(title, step.array[n].reshape(o, -1), "jacobian", cell, (heads("o", (o,)), columns))

@@ -18,6 +18,7 @@ from xlsxwriter.worksheet import Worksheet
 from backprop.arrays import Array
 from backprop.errors import UnsupportedError
 from backprop.explain.explanation import TooLargeError
+from backprop.explain.numbers import heads
 from backprop.layers import Layer
 from backprop.layers.cells import total
 from backprop.losses import Loss
@@ -37,13 +38,8 @@ LONGEST = 8192
 Cell = Callable[[int, int], str | float]
 """What stands in row and column of a block: a formula that begins with "=", or a number that never changes."""
 
-Heads = tuple[list[str], list[str]]
+Heads = tuple[Sequence[str], Sequence[str]]
 """The heads of a block's rows and of its columns."""
-
-
-def heads(letter: str, count: int) -> list[str]:
-    """i=0, i=1, …"""
-    return [f"{letter}={k}" for k in range(count)]
 
 
 def loss_cell(form: str, loss: Loss, **cells: object) -> str:
@@ -62,11 +58,9 @@ def as_rows(array: Array) -> Array:
 
 def array_heads(letters: Sequence[str], shape: tuple[int, ...]) -> Heads:
     """The heads of an array of these axes, as `as_rows` has it."""
-    rows = heads(letters[0], shape[0]) if len(shape) > 1 else [""]
-    axes = letters[len(shape) > 1 :]
-    if len(axes) == 1:
-        return rows, heads(axes[0], shape[-1])
-    return rows, [",".join(map(str, index)) for index in np.ndindex(*shape[1:])]
+    first = int(len(shape) > 1)  # the axes of the rows
+    rows = heads(letters[0], shape[:1]) if first else ("",)
+    return rows, heads("".join(letters[first:]), shape[first:])
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ import signal
 import sys
 import time
 
+import msgspec
 import pytest
 from examples import RIGHT
 from processes import marked
 
+from backprop.bench.check.cost import CostRow
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import check_target
-from backprop.bench.check.process import _row
 
 WRONG = RIGHT.replace("(p - y) / n", "(p - y)")
 processes = pytest.mark.processes
@@ -287,9 +288,10 @@ COSTS = {"time_s": 1e-3, "ratio": None, "peak_bytes": 100, "predicted_peak_bytes
 
 @pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf"), "1", [1]], ids=str)
 def test_costs_that_are_no_numbers_from_zero_on_are_refused(wrong):
-    assert _row("mine", None, **COSTS).time_s == 1e-3
-    with pytest.raises((TypeError, ValueError)):
-        _row("mine", None, **{**COSTS, "time_s": wrong})
+    row = {"name": "mine", "reason": None, **COSTS}
+    assert msgspec.convert(row, CostRow).time_s == 1e-3
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({**row, "time_s": wrong}, CostRow)
 
 
 @processes

@@ -10,15 +10,14 @@ from backprop import Network
 from backprop.bench.cluster import ClusterError
 from backprop.bench.cluster.connection import connected
 from backprop.bench.cluster.coordinator import MOST_LOSSES, Coordinator, Crew, LostGroup
-from backprop.bench.cluster.host import HostReport, Identity, Needs, difference, versions
+from backprop.bench.cluster.host import HostReport, Identity, Needs, Slot, difference, versions
 from backprop.bench.cluster.place import open_cluster
-from backprop.bench.cluster.task import Rows, Slot
-from backprop.bench.record import Machine
+from backprop.bench.record import Machine, Results
 from backprop.bench.scenarios import Scenario
 
 SCENARIOS = [Scenario.of(Network.mlp(width, 3, 2), 4, "float64") for width in (4, 5, 6, 7)]
 NEEDS = Needs(threads=1, turn_s=0.003, data="sample", data_checksum="d")
-ROWS = Rows([], [])
+ROWS = Results()
 
 
 class Future:
@@ -64,7 +63,7 @@ class FakeCrew:
     def free(self, busy, working):
         return self.real.free(busy, working)
 
-    def submit(self, address, function, task):
+    def submit(self, address, function, *task):
         self.calls.append(Future(address, task))
         return self.calls[-1]
 
@@ -86,7 +85,7 @@ def nothing(crew):
 
 
 def outcomes(crew, scenarios=SCENARIOS, patience_s=60.0):
-    coordinator = Coordinator(crew, lambda scenario, slot: (scenario.id, slot), lambda *_: None, patience_s)
+    coordinator = Coordinator(crew, lambda scenario: scenario.id, lambda *_: None, patience_s)
     coordinator._wait = lambda: None
     return [(scenario.id, outcome) for scenario, outcome in coordinator.run(scenarios)]
 

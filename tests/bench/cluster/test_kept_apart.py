@@ -2,7 +2,6 @@
 
 from rows import record
 
-from backprop.bench.report.frame import to_frame
 from backprop.bench.report.pictures import lines
 from backprop.bench.report.scaling import exponents
 
@@ -28,9 +27,7 @@ def test_exponents_are_fitted_to_cells_of_one_processor():
 
 def test_a_line_of_a_picture_joins_cells_of_one_processor():
     def named(cpus):
-        return {
-            name: list(line.network.str.split().str[0]) for name, line in lines(to_frame(width_sweep(cpus)))
-        }
+        return {name: [cell.network.split()[0] for cell in line] for name, line in lines(width_sweep(cpus))}
 
     together = ["784-16-10", "784-32-10", "784-64-10", "784-128-10", "784-256-10", "784-512-10"]
     for cpus in (["A"] * 6, [None] * 6):

@@ -6,7 +6,6 @@ import pytest
 from rows import left_out, record, wrong
 
 from backprop.bench.report.answer import answer, conclusion, find_lead
-from backprop.bench.report.frame import to_frame, tuples
 from backprop.bench.report.ranking import HEADLINE
 
 PLACE = {"scenario": HEADLINE[0], "dtype": HEADLINE[1], "network": "784-512-10 relu", "parameters": 407_050}
@@ -232,8 +231,3 @@ def test_the_verdict_names_wrong_gradients_and_counts_what_is_missing():
     assert verdict(record(), record("b"), left_out()).startswith("All 2 measured gradients are right, within")
     assert "1 cell was left out" in verdict(record(), left_out())
     assert verdict() == "The run holds no cell at all."
-
-
-def test_records_and_the_frame_of_them_give_the_same_answer():
-    rows = [record(), record("vjp", 40e-3), wrong(), left_out("dense", predicted_time_s=2.0)]
-    assert answer(rows) == answer(tuples(to_frame(rows)))

@@ -2,12 +2,11 @@
 
 from rows import described, left_out, record, timed
 
-from backprop.bench.report.frame import to_frame, tuples
 from backprop.bench.report.ranking import found_note, ranking_note
 
 
 def note(*cells):
-    return ranking_note(list(tuples(to_frame(list(cells)))))
+    return ranking_note(cells)
 
 
 def test_the_note_says_how_many_pairs_are_compared_and_that_they_hold_together():
@@ -25,9 +24,7 @@ def test_with_too_few_starts_the_note_says_why_there_are_no_ranks():
 
 
 def test_the_note_says_whether_what_was_asked_for_was_reached():
-    cells = list(
-        tuples(to_frame([timed("a", 1e-3), timed("b", 1e-3, ratio_low=0.9, ratio_high=1.1, detectable=1.2)]))
-    )
+    cells = [timed("a", 1e-3), timed("b", 1e-3, ratio_low=0.9, ratio_high=1.1, detectable=1.2)]
     said = ranking_note(cells, described(settings={"precision": 0.03, "claim": 0.25}))
     assert "Intervals were to reach 3% to either side: not reached in 1 of 2, as the time allowed." in said
     assert "A difference of 25% was to be found: reached." in said

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import ANY_RECORD, MANY_FIELDS, described, left_out, record, write_journal, wrong
+from rows import ANY_RECORD, MANY_FIELDS, left_out, record, write_journal, wrong
 
 import backprop.bench
+from backprop.bench.estimates import read_run
 from backprop.bench.record import (
     Count,
     NotNegative,
@@ -22,7 +23,7 @@ from backprop.bench.record import (
     Share,
     Status,
 )
-from backprop.bench.report.frame import LoadedRun, load_run, to_csv, to_frame
+from backprop.bench.report.frame import to_csv, to_frame
 from backprop.errors import RecordError
 
 DTYPES = {
@@ -61,7 +62,7 @@ def test_every_record_becomes_a_row_with_its_values(records):
 
 
 def test_what_was_not_measured_is_an_empty_field_of_the_csv():
-    text = to_csv(LoadedRun(described(), to_frame([left_out(worst_element=None)]), []))
+    text = to_csv(to_frame([left_out(worst_element=None)]))
     row = next(csv.DictReader(io.StringIO(text)))
     assert row["time_median_s"] == row["peak_bytes"] == row["agrees"] == row["worst_element"] == ""
     assert row["predicted_flops"] == "1000"
@@ -70,7 +71,7 @@ def test_what_was_not_measured_is_an_empty_field_of_the_csv():
 
 def test_the_csv_has_a_line_a_cell_and_no_raw_samples():
     odd = record('a,b"c\nd', reason="x,y")
-    rows = list(csv.DictReader(io.StringIO(to_csv(LoadedRun(described(), to_frame([odd, wrong()]), [])))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(to_frame([odd, wrong()])))))
     assert [row["strategy"] for row in rows] == [odd.strategy, "wrong"]
     assert list(rows[0]) == [name for name in EXPECTED if name not in ("samples_s", "baselines_s")]
 
@@ -88,5 +89,5 @@ def test_bench_load_refuses_what_is_no_run(tmp_path):
 
 
 def test_agreements_and_the_run_are_loaded_too(tmp_path):
-    loaded = load_run(write_journal(tmp_path, record()))
-    assert (loaded.run.command, loaded.agreements) == ("backprop run", [])
+    loaded = read_run(write_journal(tmp_path, record()))
+    assert (loaded.description.command, loaded.agreements) == ("backprop run", [])

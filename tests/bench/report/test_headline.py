@@ -4,7 +4,6 @@ import pytest
 from headline import headline_cells, headline_table
 from rows import left_out, record, wrong
 
-from backprop.bench.report.frame import to_frame
 from backprop.bench.report.ranking import HEADLINE
 
 PLACE = {"scenario": HEADLINE[0], "dtype": HEADLINE[1], "network": "784-512-10 relu cross-entropy"}
@@ -23,14 +22,13 @@ def rows():
     ]
 
 
-def test_right_and_predicted_cells_the_cheapest_first():
-    cells = headline_cells(to_frame(rows()))
-    assert list(cells.strategy) == ["short-form", "layerwise-vjp", "full-jacobian", "finite-differences"]
-    assert list(cells.ratio) == pytest.approx([1, 3, 500, 700_000])
+def test_right_and_predicted_cells_of_the_scenario_are_shown():
+    names = {"short-form", "layerwise-vjp", "full-jacobian", "finite-differences"}
+    assert {cell.strategy for cell in headline_cells(rows())} == names
 
 
 def test_the_table_marks_what_is_predicted():
-    lines = headline_table(to_frame(rows())).splitlines()
+    lines = headline_table(rows()).splitlines()
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert table[0] == ["strategy", "time of one gradient", "÷ short form", "noise floor", "memory", "error"]
     assert table[2] == ["`short-form`", "1 ms", "1.00x", "1.020", "9.3 kB", "1.0e-16"]
@@ -47,25 +45,14 @@ def test_the_table_marks_what_is_predicted():
 
 
 def test_a_column_may_say_which_layers_every_strategy_does():
-    frame = to_frame(rows())
-    lines = headline_table(frame, {name: f"layers of {name}" for name in frame.strategy}).splitlines()
+    lines = headline_table(rows(), {row.strategy: f"layers of {row.strategy}" for row in rows()}).splitlines()
     assert lines[0].endswith("| other layers |")
     assert [line.split("|")[-2].strip() for line in lines[2:]] == [
-        f"layers of {name}" for name in headline_cells(frame).strategy
+        f"layers of {name}" for name in ("short-form", "layerwise-vjp", "full-jacobian", "finite-differences")
     ]
 
 
 @pytest.mark.parametrize("missing", ["short-form", "everything"])
 def test_without_the_short_form_there_is_nothing_to_show(missing):
     kept = [row for row in rows() if row.strategy != "short-form"] if missing == "short-form" else []
-    cells = headline_cells(to_frame(kept))
-    assert cells.empty
-    assert "ratio" in cells.columns
-
-
-def test_the_frame_is_left_as_it_was():
-    frame = to_frame(rows())
-    before = frame.copy(deep=True)
-    headline_cells(frame)
-    headline_table(frame)
-    assert frame.drop(columns="samples_s").equals(before.drop(columns="samples_s"))
+    assert headline_cells(kept) == []

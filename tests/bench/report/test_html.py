@@ -8,8 +8,8 @@ import pytest
 from rows import RUN, agreement, described, left_out, record, timed, write_journal, wrong
 from tables import sentence
 
+from backprop.bench.journal import Run
 from backprop.bench.report import html, pictures, write_page
-from backprop.bench.report.frame import LoadedRun, to_frame
 from backprop.errors import RecordError
 
 pytestmark = pytest.mark.skipif(not pictures.available(), reason=f"no page without {pictures.NEEDED}")
@@ -50,7 +50,7 @@ class Page(HTMLParser):
 
 
 def text_of(*rows, agreements=(), folder=None, **run):
-    loaded = LoadedRun(described(**run), to_frame(list(rows)), list(agreements))
+    loaded = Run(described(**run), list(rows), list(agreements))
     return html.render(loaded, folder)
 
 

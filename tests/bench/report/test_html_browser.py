@@ -6,8 +6,9 @@ import pytest
 from browser import PAPER, PHONE, assert_dark_in_the_dark, chromium, open_page
 from rows import agreement, described, left_out, record, timed, wrong
 
+from backprop.bench.estimates import read_run
+from backprop.bench.journal import Run
 from backprop.bench.report import html, pictures
-from backprop.bench.report.frame import LoadedRun, load_run, to_frame
 
 pytestmark = [
     pytest.mark.processes,
@@ -133,12 +134,12 @@ def addresses(tmp_path_factory):
         if name == "whole":
             (folder / "accuracy.csv").write_text(ACCURACY, encoding="utf-8")
         rows, pairs = make()
-        text = html.render(LoadedRun(described(), to_frame(rows), pairs), folder)
+        text = html.render(Run(described(), rows, pairs), folder)
         (folder / html.NAME).write_text(text, encoding="utf-8")
         found[name] = (folder / html.NAME).as_uri()
     for name in (".", "peers"):
         page = tmp_path_factory.mktemp("reference") / html.NAME
-        page.write_text(html.render(load_run(REFERENCE / name), REFERENCE / name), encoding="utf-8")
+        page.write_text(html.render(read_run(REFERENCE / name), REFERENCE / name), encoding="utf-8")
         found[name] = page.as_uri()
     return found
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rows import ANY_AGREEMENT, ANY_RECORD, MANY_FIELDS, agreement, described, left_out, record, wrong
 
+from backprop.bench.journal import Run
 from backprop.bench.report import markdown
-from backprop.bench.report.frame import LoadedRun, to_frame
 from backprop.bench.report.pictures import NEEDED
 from backprop.bench.report.tables import matrices
 
@@ -25,7 +25,7 @@ MACHINE = {
 
 def render(records, agreements=(), pictures=(), can_draw=True, **run):
     """The report of these rows."""
-    loaded = LoadedRun(described(**{"machine": MACHINE} | run), to_frame(list(records)), list(agreements))
+    loaded = Run(described(**{"machine": MACHINE} | run), list(records), list(agreements))
     return markdown.render(loaded, list(pictures), can_draw)
 
 

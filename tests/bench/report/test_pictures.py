@@ -8,12 +8,12 @@ import zlib
 
 import numpy as np
 import pytest
+from headline import draw_headline
 from rows import left_out, record, wrong
 
 from backprop.bench.report import charts, pictures
 from backprop.bench.report.answer import find_lead
 from backprop.bench.report.data import bar_rows
-from backprop.bench.report.frame import to_frame
 from backprop.bench.report.looks import looks
 from backprop.bench.report.ranking import HEADLINE
 from backprop.bench.training.pictures import _as_url
@@ -31,7 +31,7 @@ def svg(drawn, name):
 
 @drawing
 def test_time_and_memory_are_drawn_as_svg_and_as_pdf_with_fonts_that_a_publisher_takes():
-    drawn = pictures.draw_against_size(to_frame([*LINE, record("dense", 1.0)]))
+    drawn = pictures.draw_against_size([*LINE, record("dense", 1.0)])
     assert tuple(drawn) == pictures.NAMES
     for name, content in drawn.items():
         assert content.startswith(b"<svg" if name.endswith(".svg") else b"%PDF"), name
@@ -42,7 +42,7 @@ def test_time_and_memory_are_drawn_as_svg_and_as_pdf_with_fonts_that_a_publisher
 
 @drawing
 def test_the_same_rows_make_the_same_svg():
-    first, second = (pictures.draw_against_size(to_frame(LINE)) for _ in range(2))
+    first, second = (pictures.draw_against_size(LINE) for _ in range(2))
     assert [svg(first, f"{what}-against-size") for what in ("time", "memory")] == [
         svg(second, f"{what}-against-size") for what in ("time", "memory")
     ]
@@ -51,7 +51,7 @@ def test_the_same_rows_make_the_same_svg():
 @drawing
 def test_the_interval_of_a_time_is_drawn():
     wide = [record("short-form", time_low_s=1e-4, time_high_s=9e-3), LINE[1]]
-    with_one, without = (pictures.draw_against_size(to_frame(rows)) for rows in (wide, LINE))
+    with_one, without = (pictures.draw_against_size(rows) for rows in (wide, LINE))
     assert svg(with_one, "time-against-size") != svg(without, "time-against-size")
     marks = [re.sub('aria-label="[^"]*"', "", svg(one, "memory-against-size")) for one in (with_one, without)]
     assert marks[0] == marks[1]
@@ -59,14 +59,14 @@ def test_the_interval_of_a_time_is_drawn():
 
 @drawing
 def test_a_picture_names_its_strategies_its_networks_and_its_axes():
-    text = svg(pictures.draw_against_size(to_frame([*LINE, record("dense", 1.0)])), "time-against-size")
+    text = svg(pictures.draw_against_size([*LINE, record("dense", 1.0)]), "time-against-size")
     for words in ("short-form", "dense", "4-3-2", "9-9", "parameters p", "time of one gradient", "1 ms"):
         assert f">{words}<" in text
 
 
 @drawing
 def test_a_picture_has_colours_of_its_own_and_none_of_a_page():
-    text = svg(pictures.draw_against_size(to_frame(LINE)), "time-against-size")
+    text = svg(pictures.draw_against_size(LINE), "time-against-size")
     assert "var(" not in text
     (look,) = looks(["short-form"]).values()
     assert pictures._colours()[look.colour.removeprefix("var(--").removesuffix(")")] in text
@@ -75,7 +75,7 @@ def test_a_picture_has_colours_of_its_own_and_none_of_a_page():
 @drawing
 def test_a_name_that_is_code_is_text():
     text = svg(
-        pictures.draw_against_size(to_frame([record("<script>alert(1)</script>"), *LINE])),
+        pictures.draw_against_size([record("<script>alert(1)</script>"), *LINE]),
         "time-against-size",
     )
     assert "<script" not in text
@@ -94,7 +94,7 @@ def test_a_name_that_is_code_is_text():
     ids=["none", "left out", "wrong", "float32", "one sample", "not timed"],
 )
 def test_nothing_to_draw_is_no_picture(rows):
-    assert pictures.draw_against_size(to_frame(rows)) == {}
+    assert pictures.draw_against_size(rows) == {}
 
 
 def test_only_right_cells_of_one_batch_size_a_network_are_drawn():
@@ -105,12 +105,12 @@ def test_only_right_cells_of_one_batch_size_a_network_are_drawn():
         left_out("left-out"),
         record("single", dtype="float32"),
     ]
-    assert list(pictures.comparable(to_frame(rows)).strategy) == ["right"]
+    assert [cell.strategy for cell in pictures.comparable(rows)] == ["right"]
 
 
 def test_of_every_network_the_batch_is_drawn_that_most_networks_have():
     swept = [record(f"batch-{n}", network="9-9 softmax", batch_size=n) for n in (2, 8, 32)]
-    assert list(pictures.comparable(to_frame([*swept, record("toy", batch_size=8)])).strategy) == [
+    assert [cell.strategy for cell in pictures.comparable([*swept, record("toy", batch_size=8)])] == [
         "batch-8",
         "toy",
     ]
@@ -120,7 +120,7 @@ def test_of_every_network_the_batch_is_drawn_that_most_networks_have():
 def test_a_line_joins_networks_that_differ_in_their_sizes_alone():
     def lines(*networks):
         rows = [record("vjp", network=name, parameters=10 * (k + 1)) for k, name in enumerate(networks)]
-        text = svg(pictures.draw_against_size(to_frame(rows)), "memory-against-size")
+        text = svg(pictures.draw_against_size(rows), "memory-against-size")
         return len(re.findall(r'<path[^>]* d="M[^"]*L[^"Z]*"[^>]*stroke="#\w+" stroke-width="1.5"', text))
 
     alike = lines("4-3-2 relu cross-entropy", "9-3-2 relu cross-entropy")
@@ -130,7 +130,7 @@ def test_a_line_joins_networks_that_differ_in_their_sizes_alone():
 
 @drawing
 def test_more_strategies_than_colours_can_be_drawn():
-    assert pictures.draw_against_size(to_frame([record(f"strategy-{k}") for k in range(20)]))
+    assert pictures.draw_against_size([record(f"strategy-{k}") for k in range(20)])
 
 
 # The headline
@@ -143,7 +143,7 @@ def test_page_and_headline_are_one_chart(monkeypatch):
         pictures, "drawn", lambda name, chart, **rows: asked.append((name, chart, rows)) or {}
     )
     rows = [*SHORT, left_out("dense", predicted_time_s=2.0, **PLACE)]
-    pictures.draw_headline(to_frame(rows))
+    draw_headline(rows)
     ((name, chart, data),) = asked
     lead = find_lead(rows)
     page = charts.bars(lead)
@@ -162,7 +162,7 @@ def test_the_headline_has_a_bar_a_strategy_and_those_that_are_predicted_are_pale
         left_out("dead", "crashed", predicted_time_s=1e-6, **PLACE),
         record("elsewhere", 1e-9, **PLACE | {"scenario": "toy"}),
     ]
-    drawn = pictures.draw_headline(to_frame(rows))
+    drawn = draw_headline(rows)
     assert list(drawn) == ["headline.svg", "headline.pdf"]
     bars = re.findall(
         r'<path aria-label="[^"]*"[^>]*aria-roledescription="bar"[^>]*>', svg(drawn, "headline")
@@ -170,23 +170,21 @@ def test_the_headline_has_a_bar_a_strategy_and_those_that_are_predicted_are_pale
     colours = pictures._colours()
     assert [f'fill="{colours["accent"]}"' in bar for bar in bars] == [True, True, False]
     assert [f'fill="{colours["predicted"]}"' in bar and "stroke-dasharray" in bar for bar in bars][2]
-    assert svg(drawn, "headline") == svg(pictures.draw_headline(to_frame(rows)), "headline")
+    assert svg(drawn, "headline") == svg(draw_headline(rows), "headline")
 
 
 @drawing
 def test_a_figure_stands_behind_the_interval_of_its_bar():
     wide = [SHORT[0], record("vjp", 3e-3, ratio_low=2.0, ratio_high=5.0, **PLACE)]
     assert [bar["end"] for bar in bar_rows(find_lead(wide))] == [1.0, 5.0]
-    assert svg(pictures.draw_headline(to_frame(wide)), "headline") != svg(
-        pictures.draw_headline(to_frame(SHORT)), "headline"
-    )
+    assert svg(draw_headline(wide), "headline") != svg(draw_headline(SHORT), "headline")
 
 
 @pytest.mark.parametrize(
     "rows", [[], [SHORT[1]], [record(), record("vjp", 3e-3)]], ids=["none", "no base", "toy"]
 )
 def test_without_the_short_form_of_that_scenario_there_is_no_headline(rows):
-    assert pictures.draw_headline(to_frame(rows)) == {}
+    assert draw_headline(rows) == {}
 
 
 # Errors

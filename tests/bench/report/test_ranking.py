@@ -1,8 +1,7 @@
-"""One ranking for the records of a run and for the rows of a frame."""
+"""The ranking of the cells of a run."""
 
 from rows import left_out, record, wrong
 
-from backprop.bench.report.frame import to_frame, tuples
 from backprop.bench.report.ranking import rank, ranked
 
 
@@ -18,7 +17,6 @@ def test_right_cells_by_time_then_wrong_ones_then_what_did_not_run_by_its_predic
     ]
     names = ["quick", "slow", "untimed", "fast-but-wrong", "cheap", "dear", "unknown"]
     assert [cell.strategy for cell in ranked(rows)] == names
-    assert [cell.strategy for cell in ranked(tuples(to_frame(rows)))] == names
 
 
 def test_a_rank_is_shared_and_a_wrong_cell_has_none():

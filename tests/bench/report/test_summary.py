@@ -2,12 +2,12 @@
 
 from rows import described, left_out, record, wrong
 
-from backprop.bench.report.frame import LoadedRun, to_frame
+from backprop.bench.journal import Run
 from backprop.bench.report.markdown import summary
 
 
 def text_of(*rows, **run):
-    return summary(LoadedRun(described(**run), to_frame(list(rows)), []))
+    return summary(Run(described(**run), list(rows), []))
 
 
 def table(text, header):

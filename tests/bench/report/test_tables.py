@@ -3,7 +3,7 @@
 import pytest
 from rows import RUN, agreement, left_out, record, timed, write_journal, wrong
 
-from backprop.bench import units
+from backprop import units
 from backprop.bench.baselines import TWIN
 from backprop.bench.report import tables, write_reports
 from backprop.bench.report.scaling import exponents

@@ -4,8 +4,6 @@ import pytest
 from rows import left_out, record
 from targets import beside_libraries, summary_rows, target_rows, targets
 
-from backprop.bench.report.frame import to_frame
-
 NETWORK = {"network": "784-512-10 relu cross-entropy", "parameters": 407_050, "batch_size": 32}
 
 
@@ -22,7 +20,7 @@ def cell(strategy, time, **changes):
 
 
 def found(*cells):
-    return targets(to_frame(list(cells)))
+    return targets(cells)
 
 
 def only(work, *cells):

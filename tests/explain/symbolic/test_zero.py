@@ -6,8 +6,7 @@ import sympy
 from tables import sentence
 
 from backprop.explain.symbolic.arrays import Symbolic, exact, symbolic, symbols
-from backprop.explain.symbolic.fractions import is_zero_fraction
-from backprop.explain.symbolic.zero import UndecidedError, difference
+from backprop.explain.symbolic.zero import UndecidedError, difference, is_zero_fraction
 
 x, y = sympy.symbols("x y", real=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TypeGuard
 
 _YEAR_S = 365.25 * 86400
 _LONG = ((_YEAR_S, _YEAR_S, "years"), (2 * 86400, 86400, "days"), (7200, 3600, "h"), (1000, 60, "min"))
@@ -19,7 +19,7 @@ MISSING = "-"
 
 def seconds(value: float | None) -> str:
     """A time in seconds: 1.23 ms; from 1,000 s on in minutes, hours, days or years."""
-    if not missing(value) and value is not None and float(f"{value:.3g}") >= _LONG[-1][0]:
+    if known(value) and float(f"{value:.3g}") >= _LONG[-1][0]:
         size, name = next((size, name) for least, size, name in _LONG if float(f"{value:.3g}") >= least)
         return f"{_digits(value / size)} {name}"
     return _scaled(value, SECONDS)
@@ -37,9 +37,8 @@ def flops_rate(value: float | None) -> str:
 
 def ratio(value: float | None) -> str:
     """A ratio: 1.00x, 41x, 9,100x."""
-    if missing(value):
+    if not known(value):
         return MISSING
-    assert value is not None
     if value < 9.995:
         return f"{value:.2f}x"
     return f"{_three_digits(value):,.0f}x"
@@ -63,47 +62,39 @@ def small_ratios(low: float, high: float) -> str:
 
 def factor(value: float | None) -> str:
     """A noise floor, whose third decimal matters: 1.034."""
-    return MISSING if missing(value) else f"{value:.3f}"
+    return f"{value:.3f}" if known(value) else MISSING
 
 
 def difference(factor: float | None) -> str:
     """The excess of a factor over one, 3.1%; from two on the factor itself, 2.50x."""
-    if missing(factor) or factor is None:
+    if not known(factor):
         return MISSING
-    return f"{100 * (float(factor) - 1):.2g}%" if factor < 2 else ratio(factor)
+    return f"{100 * (factor - 1):.2g}%" if factor < 2 else ratio(factor)
 
 
-def rank(best: int | None, worst: int | None) -> str:
-    """A rank: 2, or 1-3 where a cell cannot be told from its neighbours; empty where the cell has no rank."""
-    if missing(best) or missing(worst):
-        return ""
-    return count(best) if best == worst else f"{count(best)}-{count(worst)}"
-
-
-def ends(low: float, high: float) -> str:
-    """An interval of exponents: 0.93 to 1.07; a dash where an end is missing."""
-    return MISSING if missing(low) or missing(high) else f"{low:z.2f} to {high:z.2f}"
+def exponent(value: float | None) -> str:
+    """An exponent: 0.93."""
+    return f"{value:z.2f}" if known(value) else MISSING
 
 
 def error(value: float | None) -> str:
     """A relative error: 2.1e-16."""
-    return MISSING if missing(value) else f"{value:.1e}"
+    return f"{value:.1e}" if known(value) else MISSING
 
 
 def percent(value: float | None) -> str:
     """A share of one: 97.8%."""
-    return MISSING if missing(value) else f"{100 * float(value or 0):.1f}%"
+    return f"{100 * value:.1f}%" if known(value) else MISSING
 
 
 def count(value: float | None) -> str:
     """A count: 814,101."""
-    return MISSING if missing(value) else f"{int(value or 0):,}"
+    return f"{int(value):,}" if known(value) else MISSING
 
 
 def _scaled(value: float | None, units: tuple[tuple[float, str], ...]) -> str:
-    if missing(value):
+    if not known(value):
         return MISSING
-    assert value is not None
     value = _three_digits(value)  # rounded first, so that 999.6 kB is written as 1 MB
     size, name = next(((size, name) for size, name in units if value >= size), units[-1])
     return f"{_digits(value / size)} {name}"
@@ -132,13 +123,9 @@ def threads(count: int) -> str:
 
 def interval(low: float | None, high: float | None, words: Callable[[float | None], str]) -> str:
     """1.57x to 1.62x, both ends in the given words; empty where one end is missing."""
-    return "" if missing(low) or missing(high) else f"{words(low)} to {words(high)}"
+    return f"{words(low)} to {words(high)}" if known(low) and known(high) else ""
 
 
-def missing(value: Any) -> bool:
-    """Whether there is no number: None, NaN, or the NA of a frame."""
-    if value is None or isinstance(value, float | int):
-        return value is None or math.isnan(value)
-    import pandas as pd  # a cell of a frame; half a second to load
-
-    return bool(pd.isna(value))
+def known(value: float | None) -> TypeGuard[float]:
+    """Whether there is a number: neither None nor NaN."""
+    return value is not None and not math.isnan(value)
