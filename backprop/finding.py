@@ -13,7 +13,6 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -55,6 +54,8 @@ def classes(package: str, path: list[str], base: type[T]) -> dict[str, type[T]]:
 
 def offered(group: str, expected: str) -> Iterator[tuple[str, Any]]:
     """What the entry points of the group load, each with the words that say where it is from."""
+    from importlib.metadata import entry_points  # a third of what NumPy takes to load, and seldom needed
+
     for point in entry_points(group=group):
         origin = f"The entry point {point.name} = {point.value}"
         try:

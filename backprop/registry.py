@@ -42,12 +42,17 @@ def installed_strategies() -> dict[str, Strategy[Any]]:
     Raises `LoadError` where an entry point cannot be loaded or a name is taken.
     """
     outside = [_made(kind, origin) for origin, kind in offered(ENTRY_POINT_GROUP, _EXPECTED)]
-    found = [*_from_files(strategies), *outside]
+    found = [*_own_strategies(), *outside]
     names = [strategy.name for strategy in found]
     for name in names:
         if names.count(name) > 1:
             raise LoadError(f"Two installed strategies are named {name!r}; expected a name for each.")
     return {strategy.name: strategy for strategy in sorted(found, key=lambda one: (one.rung, one.name))}
+
+
+@functools.cache
+def _own_strategies() -> tuple[Strategy[Any], ...]:
+    return tuple(_from_files(strategies))
 
 
 def find_strategy(name: str) -> Strategy[Any]:
@@ -59,7 +64,9 @@ def find_strategy(name: str) -> Strategy[Any]:
     if ":" in name:
         return _made(class_in_file(name, _EXPECTED), name)
     check_names_class("strategy", name)
-    known: dict[str, Strategy[Any]] = installed_strategies()
+    known: dict[str, Strategy[Any]] = {strategy.name: strategy for strategy in _own_strategies()}
+    if name not in known:  # only then in the other packages: to go through all of them takes a while
+        known = installed_strategies()
     if name not in known:
         known = {**known, **known_peers()}
     if name not in known and name.startswith(_SHARDED):

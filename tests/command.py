@@ -19,6 +19,7 @@ import typer
 from threadpoolctl import threadpool_limits
 
 from backprop.bench import cli
+from backprop.data.sample import load_sample
 
 ROOT = Path(__file__).parents[1]
 BACKPROP = str(Path(sysconfig.get_path("scripts")) / "backprop")
@@ -26,6 +27,8 @@ _NOTES = re.compile(r"Note: memray is not installed|.*, \d+ (s|min|h)( \d+ (s|mi
 """Lines on stderr that depend on what is installed, and on how fast a machine is."""
 _command = functools.cache(typer.main.get_command)
 """The commands and their options, which Typer would put together again in every call."""
+_sample = functools.cache(load_sample)
+"""The shipped images, which every command would unpack."""
 _OURS = ("BACKPROP_DATA", "COLUMNS", "FORCE_COLOR", "PYTEST_ADDOPTS", "PYTHONWARNINGS")
 
 
@@ -107,6 +110,7 @@ def backprop(*arguments, cwd, columns=None, **more):
         more |= _terminal_variables(columns) if columns else {}
         stack.enter_context(patch.dict(os.environ, environment(**more), clear=True))
         stack.enter_context(patch("typer.main.get_command", _command))
+        stack.enter_context(patch("backprop.data.mnist.load_sample", _sample))
         stack.enter_context(patch("os.sched_setaffinity", lambda process_id, cores: None, create=True))
         stack.enter_context(contextlib.chdir(cwd))
         stack.enter_context(threadpool_limits())  # as they are now, again at the end

@@ -60,7 +60,7 @@ def without_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def entry_points(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Give another package's entry points of a group; one that is an error is raised where it is loaded."""
-    from backprop import finding, installed_strategies
+    from backprop import installed_strategies
 
     def load(one: Any) -> Any:
         if isinstance(one, Exception):
@@ -69,7 +69,9 @@ def entry_points(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None
 
     def give(group: str, *objects: Any) -> None:
         points = [SimpleNamespace(name="p", value="package:p", load=partial(load, one)) for one in objects]
-        monkeypatch.setattr(finding, "entry_points", lambda group, known=group: points * (group == known))
+        monkeypatch.setattr(
+            "importlib.metadata.entry_points", lambda group, known=group: points * (group == known)
+        )
         installed_strategies.cache_clear()
 
     yield give

@@ -65,4 +65,4 @@ class Instrument:
         while not condition():
             assert time.monotonic() < deadline, "waited in vain"
             assert running is None or running.poll() is None, "the run ended before"
-            time.sleep(0.02)
+            time.sleep(0.05)

@@ -1,6 +1,7 @@
 """The structure of the code: imports point one way, `import backprop` loads little, concrete classes are final."""
 
 import ast
+import functools
 import graphlib
 import inspect
 import os
@@ -68,6 +69,11 @@ NOT_AT_IMPORT = (
 )
 
 
+@functools.cache
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def part_of(path):
     """The part of the package that a file belongs to: `layers` for backprop/layers/relu.py."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
@@ -75,7 +81,7 @@ def part_of(path):
 
 def imported_modules(path):
     """Every module that a file imports anywhere in it, as a dotted name."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -116,7 +122,7 @@ def running(node):
 
 def modules_that_run(path):
     """The modules of this package that a file imports when it runs, in its functions too."""
-    for node in running(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in running(tree_of(path)):
         if isinstance(node, ast.ImportFrom):
             whole = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES.keys()
             yield from whole or {node.module} & MODULES.keys()

@@ -245,3 +245,4 @@ def test_an_entry_point_that_gives_no_strategy_of_its_own_is_refused(entry_point
     with pytest.raises(LoadError) as caught:
         installed_strategies()
     assert got in sentence(caught.value)
+    assert find_strategy("short-form").name == "short-form"  # for which no other package is asked

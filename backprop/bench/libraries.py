@@ -10,7 +10,6 @@ import functools
 import importlib
 import sys
 from collections.abc import Iterable, Mapping
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +80,8 @@ def _value(module: Any, attribute: str) -> str:
 @functools.cache
 def installed_packages() -> dict[str, str]:
     """Name and version of every package that is installed, without this one; looked up once in a process."""
+    from importlib.metadata import distributions
+
     from packaging.utils import canonicalize_name
 
     found: dict[str, str] = {}

@@ -11,10 +11,7 @@ import importlib.util
 import shutil
 from abc import abstractmethod
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, TypeVar
-
-from packaging.version import Version
 
 from backprop.arrays import DType
 from backprop.network import Batch, Network
@@ -61,6 +58,8 @@ class Peer(Strategy[PlanT]):
         line = f"pip install '{self.package}>={self.oldest}'"
         if importlib.util.find_spec(self.package) is None:
             return f"{self.package} is not installed; {line}"
+        from packaging.version import Version
+
         installed = self.installed_version()
         if installed is not None and Version(installed) < Version(self.oldest):
             return f"{self.package} {installed} lacks {self.function}, which came with {self.oldest}; {line}"
@@ -69,6 +68,8 @@ class Peer(Strategy[PlanT]):
 
     def installed_version(self) -> str | None:
         """The version of the library, as its package says it."""
+        from importlib.metadata import PackageNotFoundError, version
+
         try:
             return version(self.package)
         except PackageNotFoundError:

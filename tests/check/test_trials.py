@@ -75,6 +75,7 @@ SHARES = {
 """What entries get that equal the median, and what the last three get is no mean of the gradients around."""
 
 
+@pytest.mark.usefixtures("without_lines")
 @pytest.mark.parametrize("shares", SHARES)
 @pytest.mark.parametrize("x", [[1.0, 2, 2, 2, 5], [2.0, 2, 7, 2, 2, 1, 3]], ids=str)
 def test_shares_of_a_median_are_right_where_they_are_a_mean_of_the_gradients_around(shares, x):

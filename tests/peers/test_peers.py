@@ -142,7 +142,7 @@ def test_a_peer_whose_library_is_missing_names_the_line_that_brings_it(monkeypat
 
 
 def test_a_version_that_lacks_the_function_is_named_with_the_one_that_has_it(monkeypatch):
-    monkeypatch.setattr("backprop.peers.base.version", lambda package: "1.12.1")
+    monkeypatch.setattr("importlib.metadata.version", lambda package: "1.12.1")
     assert known_peers()["scipy-approx-fprime"].unavailable() is None
     reason = known_peers()["scipy-differentiate"].unavailable()
     assert reason is not None

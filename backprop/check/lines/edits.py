@@ -17,7 +17,7 @@ from typing import Any
 from backprop.check.lines.context import Context, context_of
 from backprop.check.lines.events import hooks
 from backprop.check.lines.exchange import Exchange
-from backprop.check.lines.expressions import ON, Edit, Expressions, is_on
+from backprop.check.lines.expressions import ON, Edit, Expressions, is_on, located, written
 from backprop.check.lines.insertions import additions
 from backprop.check.lines.scopes import Place, Scope
 from backprop.check.lines.sites import Site
@@ -48,7 +48,7 @@ def edited(
         editor = _Editor(path, context_of(ast.parse(whole)), scopes, wanted, shapes)
         changed = editor.visit(tree)
         edits.extend(editor.edits)
-        return ast.fix_missing_locations(changed), {}
+        return changed, {}
 
     with hooks({ON: -1, TURN: lambda: None}), exchange(with_edits):
         yield edits
@@ -153,7 +153,7 @@ class _Editor(Expressions, ast.NodeTransformer):
 
     def visit_While(self, node: ast.While) -> ast.stmt:
         """A loop that may not end is counted."""
-        node.body.insert(0, ast.copy_location(ast.Expr(ast.Call(ast.Name(TURN, ast.Load()), [], [])), node))
+        node.body.insert(0, located(ast.Expr(ast.Call(ast.Name(TURN, ast.Load()), [], [])), node))
         return node
 
     def visit_If(self, node: ast.If) -> ast.stmt:
@@ -164,9 +164,9 @@ class _Editor(Expressions, ast.NodeTransformer):
         return node
 
     def _either(self, old: ast.stmt, now: ast.stmt, new: ast.stmt, text: str = "") -> ast.stmt:
-        new = ast.fix_missing_locations(ast.copy_location(new, old))
-        number = self.edit(old, text or ast.unparse(new))
-        return ast.copy_location(ast.If(is_on(number), [new], [now]), old)
+        new = located(new, old)
+        number = self.edit(old, written(old), text or ast.unparse(new))
+        return located(ast.If(is_on(number), [new], [now]), old)
 
     def _indexed(self, target: ast.expr) -> None:
         if isinstance(target, ast.Subscript):

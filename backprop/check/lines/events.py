@@ -95,19 +95,16 @@ class Recorder:
     _counts: dict[int, int] = field(default_factory=dict)
     _last: dict[int, Array] = field(default_factory=dict)
     _sites: frozenset[int] | None = None
+    """Sites with an event that is changed or kept, in most runs a few of many: at the others nothing is counted."""
 
     def __post_init__(self) -> None:
         if self.wanted is not None:
             events = (*self.changes, *self.wanted, *([] if self.output is None else [self.output]))
             self._sites = frozenset([*(site for site, _ in events), *self.targets])
 
-    def _is_idle(self, site: int) -> bool:
-        """Whether no event of a site is changed or kept, as in most runs that of most sites: none is counted."""
-        return self._sites is not None and site not in self._sites
-
     def at(self, site: int, value: Any) -> Any:
         """A value that comes into being, or is read."""
-        if self._is_idle(site):
+        if self._sites is not None and site not in self._sites:
             return value
         if isinstance(value, np.ndarray) and value.dtype == bool:
             return self._mask(site, value)
@@ -139,7 +136,7 @@ class Recorder:
 
     def after(self, site: int, value: Any) -> Any:
         """A variable after it was changed, maybe in place."""
-        if self._is_idle(site):
+        if self._sites is not None and site not in self._sites:
             return value
         array = array_of(value)
         if array is None:
@@ -149,7 +146,7 @@ class Recorder:
 
     def inside(self, site: int, *levels: Any) -> None:
         """The first array on the way to an entry that was changed."""
-        if self._is_idle(site):
+        if self._sites is not None and site not in self._sites:
             return
         for value in levels:
             array = array_of(value)

@@ -55,7 +55,8 @@ def instrumented(
     sites, old, new = dict[int, Site](), dict[Key, set[bytes]](), dict[Key, CodeType]()
     own = [each for one in wanted for each in _own_functions(one)]
     # A cell of a notebook counts as a file of its own.
-    for path in dict.fromkeys(each.__code__.co_filename for each in own):
+    paths = dict.fromkeys(each.__code__.co_filename for each in own)
+    for path in paths:
         with contextlib.suppress(SyntaxError):  # such as a notebook's cell with a magic command
             found = _with_probes("".join(linecache.getlines(path)), path, instrument)
             old, new, sites = old | found[0], new | found[1], sites | found[2]
@@ -74,7 +75,7 @@ def instrumented(
     try:
         # Closures and functions in containers are found as well; those that are frozen are not among the objects.
         for each in [*own, *(_kept or _functions())]:
-            if _key(each.__code__) in new:
+            if each.__code__.co_filename in paths and _key(each.__code__) in new:
                 code = new[_key(each.__code__)]
                 is_same = each.__code__.co_freevars == code.co_freevars
                 if each.__code__ is not code and is_same and _is_what_runs(each, old):
@@ -121,18 +122,24 @@ Key = tuple[str, str, int, int]
 def _with_probes(
     source: str, path: str, instrument: Instrument
 ) -> tuple[dict[Key, set[bytes]], dict[Key, CodeType], dict[int, Site]]:
-    """The code of a file's functions, the same with probes, and the sites of these.
+    """The code of a file's functions, the same with probes, and the sites of these."""
+    tree, sites = instrument(ast.parse(source), path, source)
+    return _as_written(source, path), _codes(compile(tree, path, "exec")), sites
+
+
+@functools.lru_cache(maxsize=16)
+def _as_written(source: str, path: str) -> dict[Key, set[bytes]]:
+    """The code of a file's functions.
 
     A notebook compiles each statement of a cell by itself, which gives other code to what its imports name.
     """
-    tree, sites = instrument(ast.parse(source), path, source)
     codes: list[str | ast.Module] = [source]
     codes += [ast.Module([each], []) for each in ast.parse(source, path).body]
-    old: dict[Key, set[bytes]] = {}
+    found: dict[Key, set[bytes]] = {}
     for code in codes:
         for key, own in _codes(compile(code, path, "exec")).items():
-            old.setdefault(key, set()).add(own.co_code)
-    return old, _codes(compile(tree, path, "exec")), sites
+            found.setdefault(key, set()).add(own.co_code)
+    return found
 
 
 def _plain(function: Callable[..., Any]) -> FunctionType:

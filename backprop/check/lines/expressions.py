@@ -7,7 +7,7 @@ import copy
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from backprop.check.lines.alternatives import alternatives, names
 from backprop.check.lines.calls import PRODUCTS
@@ -17,6 +17,7 @@ from backprop.check.lines.scopes import Place
 
 ON = "__backprop_on__"
 _NUMBERS = itertools.count()
+Node = TypeVar("Node", bound=ast.AST)
 _NO_VALUES = {"shape", "ndim", "size", "dtype"}
 
 
@@ -134,23 +135,25 @@ class Expressions:
 
     def switch(self, old: ast.expr, now: ast.expr, others: Iterable[ast.expr], **kind: bool) -> ast.expr:
         """`now`, or one of the others where that is on."""
-        found, numbers, seen = now, list[int](), {written(old)}
+        found, numbers, text_of_old = now, list[int](), written(old)
+        seen = {text_of_old}
         for each in others:
             text = written(each)
             if text not in seen:
                 seen.add(text)
-                numbers.append(self.edit(old, text, **kind))
+                numbers.append(self.edit(old, text_of_old, text, **kind))
                 found = ast.IfExp(is_on(numbers[-1]), each, found)
         if len(numbers) > 1:  # one question where none of them is on
-            some = ast.parse(f"{numbers[0]} <= {ON} <= {numbers[-1]}", mode="eval").body
+            first, *_, last = map(ast.Constant, numbers)
+            some = ast.Compare(first, [ast.LtE(), ast.LtE()], [ast.Name(ON, ast.Load()), last])
             found = ast.IfExp(some, found, now)
-        return ast.copy_location(found, old) if numbers else now
+        return located(found, old) if numbers else now
 
-    def edit(self, old: ast.expr | ast.stmt, new: str, **kind: bool) -> int:
-        """The number of a new edit; kind: the last fields of `Edit`."""
+    def edit(self, node: ast.expr | ast.stmt, old: str, new: str, **kind: bool) -> int:
+        """The number of a new edit of a node; old, new: its code; kind: the last fields of `Edit`."""
         number = next(_NUMBERS)
-        line, column = getattr(old, "lineno", self.place[1]), getattr(old, "col_offset", self.place[2])
-        self.edits.append(Edit(number, self.place, self.lines, line, column, written(old), new, **kind))
+        line, column = getattr(node, "lineno", self.place[1]), getattr(node, "col_offset", self.place[2])
+        self.edits.append(Edit(number, self.place, self.lines, line, column, old, new, **kind))
         return number
 
 
@@ -169,6 +172,20 @@ def _is_scale(old: ast.expr, new: ast.expr, context: Context) -> bool:
 def is_on(number: int) -> ast.expr:
     """The code that asks whether an edit is on."""
     return ast.Compare(ast.Name(ON, ast.Load()), [ast.Eq()], [ast.Constant(number)])
+
+
+def located(node: Node, old: ast.AST) -> Node:
+    """A new node, which is given the place of an old one, with its new parts; those with a place keep theirs.
+
+    `ast.fix_missing_locations` would go through all the old parts as well, as often as edits share them.
+    """
+    ast.copy_location(node, old)
+    parts = list(ast.iter_child_nodes(node))
+    for each in parts:  # it grows
+        if "lineno" in each._attributes and "lineno" not in vars(each):
+            ast.copy_location(each, old)
+            parts.extend(ast.iter_child_nodes(each))
+    return node
 
 
 def written(node: ast.AST) -> str:

@@ -162,17 +162,35 @@ def _widened(value: Any) -> Any:
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
     """Run the user's code without its output and warnings, and with the same global random numbers each time."""
-    state, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002  # it is what the user's code may use
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
+    with (
+        random_numbers_kept(),
+        warnings.catch_warnings(),
+        np.errstate(all="ignore"),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        random.seed(0)
+        np.random.seed(0)  # noqa: NPY002  # it is what the user's code may use
+        yield
+
+
+_is_kept = False
+
+
+@contextlib.contextmanager
+def random_numbers_kept() -> Iterator[None]:
+    """At its end the global generators go on as if nobody had drawn from them meanwhile.
+
+    To keep their states takes longer than many a run: around a whole search, they are kept once.
+    """
+    global _is_kept
+    if _is_kept:
+        yield
+        return
+    _is_kept, state, legacy = True, random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
-        with (
-            warnings.catch_warnings(),
-            np.errstate(all="ignore"),
-            contextlib.redirect_stdout(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
+        _is_kept = False
         random.setstate(state)
         np.random.set_state(legacy)  # noqa: NPY002

@@ -98,9 +98,8 @@ class _Scopes(ast.NodeTransformer):
 
     def _shown(self, node: ast.stmt) -> list[ast.stmt]:
         is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        is_future = (
-            isinstance(node, ast.ImportFrom) and node.module == "__future__"
-        )  # nothing may stand before it
+        # Nothing may stand before an import of the future.
+        is_future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
         if (
             not isinstance(node, ast.stmt)
             or isinstance(node, ast.Global | ast.Nonlocal)

@@ -14,7 +14,7 @@ from backprop.check.lines.events import Event
 from backprop.check.lines.exchange import Exchange, functions_kept, instrumented
 from backprop.check.lines.expressions import Edit
 from backprop.check.lines.probes import instrument
-from backprop.check.lines.program import Outcome, Program
+from backprop.check.lines.program import Outcome, Program, random_numbers_kept
 from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.rewritten import rewritten
 from backprop.check.lines.sites import Site
@@ -56,7 +56,8 @@ def search_in(
     order: dict[tuple[str, int], int] = {}
     one: list[Line] = []
     for _ in range(_MOST_STEPS if events is None else 1):
-        lines, step = _step(program, rewritten(exchange, edits), rng, events)
+        with random_numbers_kept():
+            lines, step = _step(program, rewritten(exchange, edits), rng, events)
         found.append(lines)
         program.budget.limit = given
         if step is None or step.edit is None:

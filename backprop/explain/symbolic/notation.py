@@ -42,6 +42,7 @@ def drawn(expression: Any, name: str = "") -> tuple[str, ...]:
         pretty_use_unicode(before)
 
 
+@functools.lru_cache(maxsize=2048)
 def on_one_line(expression: Any) -> str:
     """The formula on one line: a⋅b, a^2."""
     return str(sympy.sstr(_with_calls(expression))).replace("**", "^").replace("*", "⋅")

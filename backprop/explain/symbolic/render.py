@@ -52,19 +52,23 @@ def render_text(derivation: Derivation, width: int | None = None) -> str:
 
 def _fitting(left: str, right: Any, room: int | None) -> list[str]:
     """The lines of `left = right`, none longer than `room` where that can be."""
-    lines = drawn(right, left)
-    if room is None or max(map(len, lines)) <= room:
-        return list(lines)
+    if room is None or not (isinstance(right, sympy.MatrixBase) and _width(right[:, 0]) > room):
+        lines = drawn(right, left)
+        if room is None or max(map(len, lines)) <= room:
+            return list(lines)
     if isinstance(right, sympy.MatMul):
         factors = [_fitting(f"{left}, factor {k}", factor, room) for k, factor in enumerate(right.args, 1)]
         return [line for factor in factors for line in [*factor, ""]][:-1]
     if not isinstance(right, sympy.MatrixBase):
         return textwrap.wrap(f"{left} = {on_one_line(right)}", room, subsequent_indent=_INDENT)
     room_of_column = room - len(f"{left}, column {right.cols} = ")
-    columns = (max(map(len, drawn(right[:, k]))) for k in range(right.cols))
-    if right.rows == 1 or any(column > room_of_column for column in columns):
+    if right.rows == 1 or any(_width(right[:, k]) > room_of_column for k in range(right.cols)):
         return list(_elements(left, right, room))
     return [line for part in _columns(left, right, room) for line in [*part, ""]][:-1]
+
+
+def _width(formula: Any) -> int:
+    return max(map(len, drawn(formula)))
 
 
 def _elements(left: str, matrix: Any, room: int) -> Iterator[str]:

@@ -80,7 +80,7 @@ def test_the_samples_may_be_those_of_a_file_which_gives_the_sizes_too(here, with
     assert "expected 9 and 2, as the network 9-4-2" in done.err
 
 
-def test_json_has_everything_that_is_printed(tmp_path):
+def test_json_has_everything_that_is_printed(here, tmp_path):
     found = check("forgotten_mean", *SMALL, "--dtype", "float32", "--json", cwd=tmp_path).json
     assert (found["network"], found["batch"], found["dtype"]) == ("49-16-10 relu cross-entropy", 8, "float32")
     assert [tensor["name"] for tensor in found["tensors"]] == ["W1", "b1", "W2", "b2"]
@@ -94,7 +94,7 @@ def test_json_has_everything_that_is_printed(tmp_path):
     assert rows["short-form"]["ratio"] == 1
 
 
-def test_the_text_shows_verdict_entries_diagnosis_and_cost_without_control_codes(tmp_path):
+def test_the_text_shows_verdict_entries_diagnosis_and_cost_without_control_codes(here, tmp_path):
     done = check("two_mistakes", *SMALL, cwd=tmp_path)
     assert (done.code, done.err) == (1, "")
     assert "is wrong on 49-16-10 relu cross-entropy, batch 8, float64." in " ".join(done.out.split())
@@ -111,7 +111,7 @@ def test_no_digit_comes_twice_in_a_large_batch():
     assert len(np.unique(batch.inputs, axis=0)) == 300
 
 
-def test_the_mnist_network_is_checked_on_digits_and_a_dense_strategy_is_only_predicted(tmp_path):
+def test_the_mnist_network_is_checked_on_digits_and_a_dense_strategy_is_only_predicted(here, tmp_path):
     found = check("right", "--batch", "32", "--json", cwd=tmp_path).json
     assert found["network"] == "784-512-10 relu cross-entropy"
     dense = found["costs"][-1]

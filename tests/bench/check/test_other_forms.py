@@ -63,7 +63,7 @@ def course(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["Net.gradients", "ready.gradients"])
-def test_a_method_of_a_class_or_of_an_object_in_a_file_is_checked(course, name):
+def test_a_method_of_a_class_or_of_an_object_in_a_file_is_checked(here, course, name):
     found = check(f"course.py:{name}", *OPTIONS, cwd=course)
     assert (found["verdict"], found["findings"]) == ("right", [])
     assert found["notes"][0] == "It was called as gradients(X, Y) of Net, which holds the parameters."

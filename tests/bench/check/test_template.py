@@ -77,7 +77,7 @@ def test_the_dtype_of_the_parameters_is_kept():
     assert {tensor.dtype.name for tensor in got.values()} == {"float32"}
 
 
-def test_the_check_finds_what_is_left_out_and_is_content_once_it_is_filled_in(tmp_path):
+def test_the_check_finds_what_is_left_out_and_is_content_once_it_is_filled_in(here, tmp_path):
     network = ["--network", "49-16-10", "--activation", "tanh", "--batch", "8"]
     done = backprop("check", "--template", "mine.py", *network, cwd=tmp_path)
     command = "backprop check mine.py:gradient --network 49-16-10 --activation tanh --batch 8"
@@ -92,7 +92,7 @@ def test_the_check_finds_what_is_left_out_and_is_content_once_it_is_filled_in(tm
     assert backprop(*command.split()[1:], cwd=tmp_path).code == 0
 
 
-def test_a_network_without_an_activation_is_right_as_it_is(tmp_path):
+def test_a_network_without_an_activation_is_right_as_it_is(here, tmp_path):
     assert backprop("check", "mine.py:slope", "--template", "--network", "16-3", cwd=tmp_path).code == 0
     assert "TODO" not in (tmp_path / "mine.py").read_text(encoding="utf-8")
     assert backprop("check", "mine.py:slope", "--network", "16-3", cwd=tmp_path).code == 0

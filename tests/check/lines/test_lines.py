@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import json
+import random
 import sys
 from pathlib import Path
 
@@ -115,7 +116,7 @@ SAMPLE = [
 ]
 
 
-@pytest.mark.parametrize("case", part(SAMPLE, 2), ids=str)
+@pytest.mark.parametrize("case", part(SAMPLE, 4), ids=str)
 def test_the_planted_line_is_the_only_one_that_is_named(case, tmp_path):
     lines = suite.find(case, tmp_path)
     assert [line.line for line in lines] == case.planted
@@ -440,7 +441,7 @@ def test_a_random_loss_is_refused_in_a_sentence():
     assert "expected one loss" in find_lines(step, np.ones(3)).note
 
 
-def test_what_is_drawn_from_the_global_generator_is_the_same_in_every_run():
+def test_what_is_drawn_from_the_global_generator_is_the_same_in_every_run_and_it_is_left_as_it_was():
     def step(x):
         keep = np.random.rand(*x.shape) > 0.3  # noqa: NPY002
         y = x * keep
@@ -450,8 +451,10 @@ def test_what_is_drawn_from_the_global_generator_is_the_same_in_every_run():
         dx = dx * 3 * keep
         return loss, dx
 
+    before = random.getstate(), str(np.random.get_state())  # noqa: NPY002
     (line,) = find_lines(step, np.arange(1.0, 9.0))
     assert line.source.startswith("dx = dx * 3")
+    assert (random.getstate(), str(np.random.get_state())) == before  # noqa: NPY002
 
 
 def test_a_search_that_runs_out_of_calls_says_so(tmp_path):

@@ -79,7 +79,7 @@ def test_all_of_it_is_proven(derivation):
 
 
 def test_text_has_every_step_and_every_claim(derivation):
-    shown = words_of(render_text(derivation))
+    shown = words_of(render_text(derivation, 120))
     for number, line in enumerate(derivation.lines, 1):
         assert f" {number}. {line.words} " in shown
     for claim in derivation.claims:
