@@ -11,6 +11,7 @@ The nodes that are given are shared between alternatives, and never changed.
 from __future__ import annotations
 
 import ast
+import copy
 import difflib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -128,6 +129,18 @@ def _slice(node: ast.Slice, _: Context) -> Iterator[ast.expr]:
 
 def _slice_of(*bounds: ast.expr) -> ast.expr:
     return ast.Call(ast.Name("slice", ast.Load()), list(bounds), [])
+
+
+def swaps(node: ast.expr, context: Context) -> Iterator[ast.expr]:
+    """Two variables of an expression in the place of each other."""
+    own = sorted({each.id for each in ast.walk(node) if isinstance(each, ast.Name)})
+    for one, other in itertools.combinations(own, 2):
+        if context.likeness(one) == context.likeness(other) is not None:
+            swapped = copy.deepcopy(node)
+            for each in ast.walk(swapped):
+                if isinstance(each, ast.Name):
+                    each.id = {one: other, other: one}.get(each.id, each.id)
+            yield swapped
 
 
 # Operations --------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from backprop.check.lines.alternatives import swaps
 from backprop.check.lines.context import Context, context_of
 from backprop.check.lines.events import hooks
 from backprop.check.lines.exchange import Exchange
@@ -183,4 +184,5 @@ class _Editor(Expressions, ast.NodeTransformer):
             (self.shapes[key] for n in self.lines if (key := (self.path, n, name)) in self.shapes), None
         )
         now = self.switch(old, self.edited(value), [ast.UnaryOp(ast.USub(), old)], is_scale=True)
+        now = self.switch(old, now, swaps(old, self.context))
         return self.switch(old, now, additions(old, shape, self.context), is_added=True)

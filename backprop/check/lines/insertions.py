@@ -19,10 +19,10 @@ def additions(node: ast.expr, shape: tuple[int, ...] | None, context: Context) -
         yield ast.Attribute(node, "T", ast.Load())
     for name, seen in context.scope.names.items():
         operators: list[ast.operator] = []
-        if seen is not None and shape is not None and is_array(seen) and len(seen[1]) == len(shape):
+        if seen is not None and shape is not None and is_array(seen) and 0 < len(seen[1]) <= len(shape):
             if seen[1] == shape:
                 operators = [ast.Add(), ast.Mult()]
-            elif all(a in (1, b) for a, b in zip(seen[1], shape, strict=True)):
+            elif all(a in (1, b) for a, b in zip(seen[1][::-1], shape[::-1], strict=False)):  # it spreads
                 operators = [ast.Mult(), ast.Div()]
         for each in operators:
             yield ast.BinOp(node, each, ast.Name(name, ast.Load()))

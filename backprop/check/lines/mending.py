@@ -82,7 +82,9 @@ def mending(search: Search, moved: Moved, exchange: Exchange) -> Mending:
             mended = [_mended(e, program, search) for e in tried if program.budget.used < last]
             most = max((right for _, right in mended), key=len, default=best.tensors)
             if len(most) > len(best.tensors):
-                best = Mending(tuple(edit for edit, right in mended if right == most), most)
+                most_right = [edit for edit, right in mended if right == most]
+                # Of a statement, a number says least: 0.5 should be 1.0.
+                best = Mending(tuple(sorted(most_right, key=lambda edit: edit.old[0].isdigit())), most)
             if best.tensors == wrong:
                 break
     return best

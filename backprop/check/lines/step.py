@@ -161,8 +161,8 @@ class Step:
 
         if not moves([line.line], line.file) & self.rounds.given_up:
             return None
-        edits = (e for e in self.mending.edits if not moves(e.lines, e.place[0]) & self.rounds.given_up)
-        return next(edits, None)
+        moved = [(edit, moves(edit.lines, edit.place[0])) for edit in self.mending.edits]
+        return next((edit for edit, names in moved if names and not names & self.rounds.given_up), None)
 
     @property
     def _mended(self) -> tuple[str, ...]:

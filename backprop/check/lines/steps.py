@@ -68,8 +68,10 @@ def search_in(
             site = step.sites[event[0]]
             order.setdefault((site.path, site.line), len(order))
         program = replace(program, repaired={}, added={}, believed={})
-    # One line that explains all is more likely than several, unless edits of these do make all right.
-    if one and not (step and step.is_whole):
+    # One line that explains all is more likely than several, unless parts replaced in these do make all right.
+    if one and not (
+        step and step.is_whole and all(edit.rank == 0 for edit in [*edits, step.mending.edits[0]])
+    ):
         found = [replace(found[0], lines=tuple(one))]
     by_line = {(line.file, line.line): line for lines in reversed(found) for line in lines}
     in_order = sorted(by_line.values(), key=lambda line: order.get((line.file, line.line), 0))

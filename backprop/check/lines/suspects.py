@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -31,7 +32,7 @@ def choice(
     found: the lines that were found by their values, by the number of the site, each with its first wrong event.
     """
     by_place: dict[Place, Edit] = {}
-    for edit in sorted(edits, key=lambda each: (each.rank, each.old[0].isdigit())):  # a number says less
+    for edit in sorted(edits, key=lambda each: each.rank):
         by_place.setdefault(edit.place, edit)
     suspects = sorted(by_place.values(), key=lambda each: _order(each, search))
     kept = {(group.site.path, group.site.line) for group in search.sides.kept}
@@ -44,7 +45,9 @@ def choice(
     if rank > 1:
         alike = [each for each in alike if rank == 3 or not _is_derivative(each, search)] or suspects
         if number is None:
-            is_said = bool(found) and (rank == 3 or says_why(line for _, line in found.values()))
+            lines = [line for _, line in found.values()]
+            is_said = rank == 3 or (says_why(lines) and not any(_SUM.match(line.source) for line in lines))
+            is_said &= bool(found)
         else:
             is_said = rank == 3 or any(at[number] is each for each in alike)
         return None if is_said else alike[-1], number
@@ -71,6 +74,10 @@ def inside(edit: Edit, search: Search) -> list[Group]:
 def says_why(lines: Iterable[Line]) -> bool:
     """Whether none of the lines found by their values is a last resort: what is handed back, or solved for."""
     return not any(line.source.startswith("return") or line.should_be.startswith("a value") for line in lines)
+
+
+_SUM = re.compile(r"[^=]*[-+]=")
+"""A statement that adds to what there is: the whole may be wrong, and what is added right."""
 
 
 def _is_own_derivative(edit: Edit, search: Search) -> bool:

@@ -19,7 +19,6 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.evidence import FEWEST_CALLS, gather
-from backprop.check.failures import UserError, user_error
 from backprop.check.lines.events import array_of, probes
 from backprop.check.lines.program import Program
 from backprop.check.lines.result import Lines
@@ -34,14 +33,14 @@ from backprop.check.oracle import Budget, FunctionOracle, OutOfCalls
 from backprop.check.points import Structure, structure_of
 from backprop.check.report import report
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
-from backprop.check.script.code import Code, changed, root_of, slices
+from backprop.check.script.code import Code, changed, root_of
 from backprop.check.script.program import Script, flat, seed_random
+from backprop.check.script.repeat import repeatable
 from backprop.check.script.result import ScriptCheck, Variable, shown_place
 from backprop.check.script.source import Cell, run_cell
-from backprop.check.script.training import training_loops
 from backprop.check.script.variables import Chosen, choose_values, gradients_by_name, meant_otherwise
 from backprop.check.words import describe, listed
-from backprop.errors import CheckError, shown
+from backprop.errors import CheckError
 
 _IF_RIGHT, _THOROUGH, _MOST_CALLS = 300, 2000, 20_000
 """Runs that suffice for a right script, however many variables it has; of a thorough check; of a search for lines."""
@@ -87,7 +86,7 @@ def examine(
             f"{target} computes nothing that is called a gradient; expected dx, d_x, grad_x or x_grad beside x."
         )
     code = code.with_parts(gradients.keys() - set(code.variables.values()), loss)
-    script = _script(code, names, blank, first, loss, gradients, target)
+    script = repeatable(code, names, blank, first, loss, gradients, target)
     rng = np.random.default_rng(0)
     if script.limits:
         with probes(None):
@@ -167,66 +166,6 @@ def _loss(values: Mapping[str, Any], loss: str, assigned: set[str]) -> float:
             "after the file, such as mine.py:gradient."
         )
     return value
-
-
-def _script(
-    code: Code,
-    names: dict[str, Any],
-    blank: dict[str, Any],
-    first: Mapping[str, Any],
-    loss: str,
-    gradients: Mapping[str, str],
-    target: str,
-) -> Script:
-    """The fewest statements that give the same loss and gradients; raises where not even all of them do.
-
-    Of loops that train it is the first turn. first: the loss and the gradients that the script gave as it stands.
-    """
-    wanted = {loss, *map(root_of, gradients.values())}
-    few, more, all_ = (
-        Script(code, kept, names, loss, dict(gradients)) for kept in slices(code.statements, wanted)
-    )
-    loops = training_loops(more, blank)
-    error: CheckError | UserError | None = None
-    if loops:
-        first = {}
-    for script in [all_, few, more, all_] if loops else [few, more, all_]:
-        script.limits = dict.fromkeys(loops, 1)
-        try:
-            script.start(blank)
-            with probes(None):
-                own_loss, own = script.run({})
-        except BaseException as raised:  # of whatever kind: it is the user's
-            error = user_error(raised, f"{target} could not be run a second time")
-            continue
-        pairs = {loss: own_loss, **{gradients[name]: each for name, each in own.items()}}
-        if not first:
-            first = pairs
-            continue
-        differ = [name for name, again in pairs.items() if not _equal(again, first[name])]
-        if not differ:
-            return script
-        once, twice = (_first_entry(each) for each in (first[differ[0]], pairs[differ[0]]))
-        error = CheckError(
-            f"{target} is random: {differ[0]} was {once} in one run and {twice} in the next; "
-            "expected equal runs, from generators with a seed."
-        )
-    assert error is not None
-    raise error
-
-
-def _equal(one: Any, other: Any) -> bool:
-    one, other = array_of(one), array_of(other)
-    if one is None or other is None or one.shape != other.shape:
-        return False
-    size = float(np.max(np.abs(other)))
-    slack = 1e-6 * size if np.isfinite(size) else 0.0
-    return np.allclose(one, other, rtol=1e-6, atol=slack, equal_nan=True)
-
-
-def _first_entry(value: Any) -> str:
-    array = array_of(value)
-    return shown(value) if array is None else f"{float(array.reshape(-1)[0]):.10g}"
 
 
 def _judged(
