@@ -42,15 +42,14 @@ def choice(
     number = next(iter(at), None)
     rank = min(edit.rank for edit in suspects)
     alike = [each for each in suspects if each.rank == rank]
+    if rank > 1 and number is not None:
+        return None, number
     if rank > 1:
         alike = [each for each in alike if rank == 3 or not _is_derivative(each, search)] or suspects
-        if number is None:
-            lines = [line for _, line in found.values()]
-            is_said = rank == 3 or (says_why(lines) and not any(_SUM.match(line.source) for line in lines))
-            is_said &= bool(found)
-        else:
-            is_said = rank == 3 or any(at[number] is each for each in alike)
-        return None if is_said else alike[-1], number
+        lines = [line for _, line in found.values()]
+        is_sum = len(suspects) == 1 and any(_SUM.match(line.source) for line in lines)
+        is_said = bool(found) and (rank == 3 or (says_why(lines) and not is_sum))
+        return None if is_said else alike[-1], None
     if rank == 1 and len(found) == 1:
         return None, number
     end = min((search.order.get(event, np.inf) for event, _ in found.values()), default=np.inf)
