@@ -61,6 +61,13 @@ def wait_for(condition):
         time.sleep(0.01)
 
 
+def is_zombie(process):
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def ask(child, question, timeout_s, data=()):
     child.send(question, data)
     return child.receive(timeout_s)
@@ -255,7 +262,7 @@ def test_grandchildren_end_after_a_child_that_left_them_behind(start, name):
     child.receive(20)
     child.end()
     wait_for(lambda: not marked(start.folder))
-    assert not [process for process in psutil.Process().children() if process.status() == "zombie"]
+    wait_for(lambda: not any(map(is_zombie, psutil.Process().children())))
 
 
 @linux

@@ -98,8 +98,8 @@ def _elsewhere(seen: Evidence, places: Array, *, radial: bool = False) -> _Slope
 
 def _of_factor(finding: Finding, other: _Slopes | None, name: str, k: float, power: int) -> Finding:
     """The finding of the factor k; power: 1 or -1 where k is that power of the parameter, a single number."""
-    if other is None or not other.along[2] <= _KNOWN * abs(other.along[1]):
-        return finding
+    if other is None or not other.along[1] or not other.along[2] <= _KNOWN * abs(other.along[1]):
+        return finding  # nothing is known there
     there = other.along[0] / other.along[1]
     if abs(there - k) <= _OTHER * abs(k):
         seen = f"got = {number(k)} · expected, here and {_MOVED}."

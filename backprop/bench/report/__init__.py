@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from backprop.bench.estimates import read_run
 from backprop.bench.files import write_files, writing
 from backprop.bench.journal import begun, path_of, read_journal, unfinished
 from backprop.errors import OutputError, RecordError
@@ -19,6 +18,7 @@ def write_reports(run: Path) -> list[Path]:
     of an earlier report stay.
     Raises `RecordError` where the run cannot be read and `OutputError` where its folder cannot be written.
     """
+    from backprop.bench.estimates import read_run
     from backprop.bench.report import frame, html, markdown, pictures
 
     found, folder = read_run(run), path_of(run).parent
@@ -40,6 +40,7 @@ def write_reports(run: Path) -> list[Path]:
 
 def write_page(run: Path) -> Path:
     """Write report.html alone; raises `PageError` without the extra `report`, and as `write_reports` does."""
+    from backprop.bench.estimates import read_run
     from backprop.bench.report import html
 
     folder = path_of(run).parent
