@@ -20,7 +20,7 @@ class Limits:
     """The repairs of a search, looked for in a share of all calls. is_stopped: whether a share was used up."""
 
     def __init__(self, budget: Budget) -> None:
-        self.budget, self.all, self.is_stopped = budget, budget.left, False
+        self.budget, self.calls, self.is_stopped = budget, budget.left, False
 
     def repairs(self, search: Search, share: float, *, apart: bool) -> list[Repair]:
         """The repairs that are found before fewer than this share of all calls is left.
@@ -53,7 +53,7 @@ class Limits:
     @contextlib.contextmanager
     def _keeping(self, share: float) -> Iterator[None]:
         """Stop what is done meanwhile before fewer than this share of all calls is left."""
-        kept = min(int(share * self.all), self.budget.left)
+        kept = min(int(share * self.calls), self.budget.left)
         self.budget.limit -= kept
         try:
             yield

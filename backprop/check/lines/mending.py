@@ -41,6 +41,11 @@ class Mending:
     tensors: frozenset[str] = frozenset()
 
 
+def moved_by(moved: Moved, path: str, lines: Iterable[int]) -> list[frozenset[str] | None]:
+    """What each of some lines moves, of those that belong to the backward pass."""
+    return [moved[path, line] for line in lines if (path, line) in moved]
+
+
 def mending(search: Search, moved: Moved, exchange: Exchange) -> Mending:
     """The edits that make wrong tensors right; those that put something in only where there are no others.
 
@@ -50,17 +55,14 @@ def mending(search: Search, moved: Moved, exchange: Exchange) -> Mending:
     program = _without_probes(truth.program, truth.base)
     ahead = {(group.site.path, group.site.line) for group in search.sides.whole}
 
-    def moved_by(place: Place, lines: tuple[int, ...]) -> list[frozenset[str] | None]:
-        return [moved[place[0], line] for line in lines if (place[0], line) in moved]
-
     def may_be_wrong(place: Place, lines: tuple[int, ...]) -> bool:
-        own = moved_by(place, lines)
+        own = moved_by(moved, place[0], lines)
         if own:
             return any(each is None or each & wrong for each in own)
         return not any((place[0], line) in ahead for line in lines)
 
     def stage(edit: Edit) -> tuple[bool, bool, bool, bool]:
-        own = moved_by(edit.place, edit.lines)
+        own = moved_by(moved, edit.place[0], edit.lines)
         is_part = bool(own) and None not in own and not frozenset().union(*filter(None, own)) >= wrong
         # A line that moves right tensors as well is less likely to be wrong, and one whose values are not known.
         return edit.is_added, is_part, any(each is not None and each > wrong for each in own), not own
@@ -122,7 +124,7 @@ def _mended(edit: Edit, program: Program, search: Search) -> tuple[Edit, frozens
     right &= search.wrong
     if right != search.wrong and all(truth.is_flat(name) for name in right):
         return none  # zero is right by chance: many an edit makes a value zero
-    is_scale = edit.is_scale or (bool(right) and _is_multiple(outcome, truth.base, right))
+    is_scale = edit.is_scale or _is_multiple(outcome, truth.base, right)
     return replace(edit, is_scale=is_scale), right
 
 

@@ -7,7 +7,7 @@ import io
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -122,6 +122,10 @@ class Program:
             believed += float(np.vdot(b, (moved[event](value) if event in moved else value) - k))
         eps = float(np.finfo(loss.dtype).eps)
         return Outcome(float(loss.reshape(())) + believed, tensors, recorder.values, eps, recorder)
+
+    def as_written(self) -> Program:
+        """The program without any value that was put right, or taken for right; with the same budget."""
+        return replace(self, repaired={}, added={}, believed={})
 
     def replaced(self, events: Sequence[Event], new: Sequence[Array]) -> Outcome | None:
         """The run with new values in the place of some events."""

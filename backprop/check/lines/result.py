@@ -36,7 +36,8 @@ class Line:
     should_be: what the value should be, `dL/d(hpre)`; of: the line of the forward pass with that variable, 0 for a
     tensor of the point. message: what is wrong with it, in a sentence or two.
     kind: a name of `KINDS`. evidence: what was seen. worst: got and expected entries, where they were compared.
-    fix: the code that makes the tensors right in the place of `text`, where an edit was found that does; else empty.
+    fix: of a line that is found by a change of its code, the code that is right in the place of `text`; empty where
+    the value of the line says what is wrong.
     """
 
     file: str

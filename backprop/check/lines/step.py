@@ -13,7 +13,7 @@ from backprop.check.lines.exchange import Exchange
 from backprop.check.lines.explain import line_of_edit
 from backprop.check.lines.expressions import Edit
 from backprop.check.lines.limits import TO_CHOOSE
-from backprop.check.lines.mending import Mending, Moved, mending, moved_by_lines
+from backprop.check.lines.mending import Mending, Moved, mending, moved_by, moved_by_lines
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line
 from backprop.check.lines.rounds import Rounds
@@ -35,8 +35,8 @@ class Step:
     """A step of the search. In this order: `begin` with probes, `mend` without them, `look` with them.
 
     events: where the tensors are variables of the program, the event that assigns each. wrong: the wrong tensors.
-    edit: the edit of a line that was found, where tensors are left that it does not make right; one: the line by
-    which the values explain all wrong tensors nevertheless.
+    edit: where the edits leave other tensors wrong, that of the line that was found. one: the single line whose true
+    value makes all wrong tensors right, if there is one as well; else empty.
     """
 
     def __init__(
@@ -155,13 +155,13 @@ class Step:
     def _narrower(self, line: Line) -> Edit | None:
         """Where a line also moves wrong tensors that the edits do not make right: an edit of one that does not."""
 
-        def moves(lines: Iterable[int], path: str) -> set[str]:
-            moved = [self.moved.get((path, each), frozenset()) for each in lines]
+        def moves(path: str, lines: Iterable[int]) -> set[str]:
+            moved = moved_by(self.moved, path, lines)
             return {name for some in moved for name in (self.wrong if some is None else some)}
 
-        if not moves([line.line], line.file) & self.rounds.given_up:
+        if not moves(line.file, [line.line]) & self.rounds.given_up:
             return None
-        moved = [(edit, moves(edit.lines, edit.place[0])) for edit in self.mending.edits]
+        moved = [(edit, moves(edit.place[0], edit.lines)) for edit in self.mending.edits]
         return next((edit for edit, names in moved if names and not names & self.rounds.given_up), None)
 
     @property

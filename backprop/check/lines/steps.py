@@ -67,11 +67,10 @@ def search_in(
         for event in step.rounds.order:
             site = step.sites[event[0]]
             order.setdefault((site.path, site.line), len(order))
-        program = replace(program, repaired={}, added={}, believed={})
+        program = program.as_written()
     # One line that explains all is more likely than several, unless parts replaced in these do make all right.
-    if one and not (
-        step and step.is_whole and all(edit.rank == 0 for edit in [*edits, step.mending.edits[0]])
-    ):
+    last = step.mending.edits[:1] if step is not None and step.is_whole else ()
+    if one and not (last and all(edit.rank == 0 for edit in (*edits, *last))):
         found = [replace(found[0], lines=tuple(one))]
     by_line = {(line.file, line.line): line for lines in reversed(found) for line in lines}
     in_order = sorted(by_line.values(), key=lambda line: order.get((line.file, line.line), 0))

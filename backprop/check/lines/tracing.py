@@ -60,9 +60,7 @@ def trace(
         return lines
 
     lines = search(program, sources, also, rng)
-    program.repaired.clear()
-    program.added.clear()
-    program.believed.clear()
+    program = program.as_written()
     if lines.wrong or not lines.note:
         lines = with_probes(look, program, partial(instrumented, sources, also), rng)
     return Trace(tuple(steps), lines)

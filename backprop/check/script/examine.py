@@ -205,9 +205,7 @@ def _searched(
         nowhere = f"No line was found that makes {script.gradients[lines.unplaced[0]]} wrong."
         note = _STOPPED if lines.lines else nowhere
     note = _TOO_LONG if lines.note == too_few(program) else note
-    unrepaired = replace(
-        program, repaired={}, added={}, believed={}, budget=Budget(1 + 2 * DIRECTIONS * len(check.tensors))
-    )
+    unrepaired = replace(program.as_written(), budget=Budget(1 + 2 * DIRECTIONS * len(check.tensors)))
     base = unrepaired.run()
     assert base is not None
     truth, tensors = Truth(unrepaired, base, np.random.default_rng(0)), []

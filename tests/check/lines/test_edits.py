@@ -1,7 +1,6 @@
 """A line whose value is the derivative by nothing is found by an edit of its code that makes the gradient right."""
 
 import ast
-import importlib.util
 
 import numpy as np
 import pytest
@@ -45,22 +44,6 @@ def step(p, X, y):
 """
 
 
-def example():
-    rng = np.random.default_rng(0)
-    point = {"W": rng.standard_normal((4, 3)), "b": rng.standard_normal(3), "v": rng.standard_normal(3)}
-    return point, rng.standard_normal((5, 4)), rng.standard_normal(5)
-
-
-def lines_of(source, folder):
-    path = folder / "mine.py"
-    path.write_text(source, encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("mine", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    point, *data = example()
-    return find_lines(module.step, point, *data)
-
-
 @pytest.mark.parametrize(
     ("right", "wrong", "said"),
     [
@@ -74,27 +57,27 @@ def lines_of(source, folder):
         ),
     ],
 )
-def test_a_value_that_is_no_derivative_is_named_with_what_it_should_be(right, wrong, said, tmp_path):
+def test_a_value_that_is_no_derivative_is_named_with_what_it_should_be(right, wrong, said, lines_of):
     assert RIGHT.count(right) == 1
-    (line,) = lines_of(RIGHT.replace(right, wrong), tmp_path)
+    (line,) = lines_of(RIGHT.replace(right, wrong))
     assert (line.source, line.message) == (wrong, said)
     assert line.should_be in said
 
 
-def test_right_code_is_not_edited(tmp_path):
-    lines = lines_of(RIGHT, tmp_path)
+def test_right_code_is_not_edited(lines_of):
+    lines = lines_of(RIGHT)
     assert not lines
     assert not lines.wrong
 
 
-def test_an_edit_that_makes_a_loop_endless_is_left(tmp_path):
+def test_an_edit_that_makes_a_loop_endless_is_left(lines_of):
     """`kept.mean(axis=0, keepdims=True)` never has one axis only."""
     source = RIGHT.replace("dz.sum(axis=0)", "mean_of(dz, True)")
-    lines = lines_of(source, tmp_path)
+    lines = lines_of(source)
     assert lines.wrong == ("b",)
 
 
-def test_what_the_code_holds_is_not_changed_by_an_edit(tmp_path):
+def test_what_the_code_holds_is_not_changed_by_an_edit():
     """The data of a closure are seen by every run."""
     data = np.arange(1.0, 4.0)
     before = data.copy()

@@ -1,12 +1,9 @@
 """Several slips are found step by step: what an edit mends is mended, and the rest is looked for in that code."""
 
 import ast
-import importlib.util
 
-import numpy as np
 import pytest
 
-from backprop.check.lines import find_lines
 from backprop.check.lines.expressions import Edit, written
 from backprop.check.lines.rewritten import rewritten
 
@@ -36,17 +33,6 @@ def step(p, X, y):
 '''
 
 
-def lines_of(source, folder):
-    path = folder / "mine.py"
-    path.write_text(source, encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("mine", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    rng = np.random.default_rng(0)
-    point = {"W": rng.standard_normal((4, 3)), "b": rng.standard_normal(3), "v": rng.standard_normal(3)}
-    return find_lines(module.step, point, rng.standard_normal((5, 4)), rng.standard_normal(5))
-
-
 @pytest.mark.parametrize(
     "slips",
     [
@@ -61,30 +47,30 @@ def lines_of(source, folder):
     ],
     ids=lambda slips: " and ".join(slips.values()),
 )
-def test_every_slip_is_named_though_they_hide_one_another(slips, tmp_path):
+def test_every_slip_is_named_though_they_hide_one_another(slips, lines_of):
     source = RIGHT
     for right, wrong in slips.items():
         assert source.count(right) == 1
         source = source.replace(right, wrong)
-    lines = lines_of(source, tmp_path)
+    lines = lines_of(source)
     assert [line.source for line in lines] == sorted(slips.values(), key=source.index)
     assert not lines.unplaced
     assert not lines.note
 
 
-def test_a_gradient_that_overflows_is_wrong(tmp_path):
-    lines = lines_of(RIGHT.replace("return loss", "dW = dW * 1e200\n    return loss"), tmp_path)
+def test_a_gradient_that_overflows_is_wrong(lines_of):
+    lines = lines_of(RIGHT.replace("return loss", "dW = dW * 1e200\n    return loss"))
     assert lines.wrong == ("W",)
 
 
-def test_zero_by_chance_is_no_proof(tmp_path):
+def test_zero_by_chance_is_no_proof(lines_of):
     """The loss does not depend on the bias of a layer whose mean is subtracted."""
     source = RIGHT.replace("h = np.tanh(z)", "z = z - z.mean(axis=0)\n    h = np.tanh(z)")
     source = source.replace(
         "inner = back * gate", "inner = back * gate\n    inner = inner - inner.mean(axis=0)"
     )
     wrong = source.replace("inner - inner.mean(axis=0)", "inner - 2 * inner.mean(axis=0)")
-    (line,) = lines_of(wrong, tmp_path)
+    (line,) = lines_of(wrong)
     assert line.source == "inner = inner - 2 * inner.mean(axis=0)"
     assert line.tensors == ("W", "b")
 
